@@ -1,0 +1,51 @@
+/*
+ * Who is the user: the only thing other rooms know of the auth room.
+ */
+
+#ifndef _NGX_HTTP_CONVO_AUTH_H_INCLUDED_
+#define _NGX_HTTP_CONVO_AUTH_H_INCLUDED_
+
+
+#include "ngx_http_convo.h"
+
+
+#if (__GNUC__ >= 4)
+#pragma GCC visibility push(hidden)
+#endif
+
+
+/* the longest "sub" accepted (OpenID Connect Core 1.0, section 2) */
+
+#define NGX_HTTP_CONVO_SUB_MAX  255
+
+
+typedef struct {
+    ngx_str_t  sub;       /* 1..NGX_HTTP_CONVO_SUB_MAX bytes, no controls */
+    time_t     expires;   /* the token's "exp", epoch seconds */
+} ngx_http_convo_auth_user_t;
+
+
+/*
+ * The user whom the location's convo_auth has verified for this request, or
+ * NULL where sign-in is off (or not yet decided).  The result lives as long
+ * as the request.  Does no I/O and never decides anything itself.
+ */
+const ngx_http_convo_auth_user_t *ngx_http_convo_auth_user(
+    ngx_http_request_t *r);
+
+/* 1 where convo_auth is on in the request's location, else 0. */
+ngx_uint_t ngx_http_convo_auth_is_on(ngx_http_request_t *r);
+
+/*
+ * For /readyz, 1 when the location's issuers have keys: a key file was read,
+ * or the last fetch of this process parsed; or when none was needed yet.
+ */
+ngx_uint_t ngx_http_convo_auth_has_keys(ngx_http_request_t *r);
+
+
+#if (__GNUC__ >= 4)
+#pragma GCC visibility pop
+#endif
+
+
+#endif /* _NGX_HTTP_CONVO_AUTH_H_INCLUDED_ */
