@@ -1,0 +1,31 @@
+-- The room is gone though the session was not over: it ends now, for both. If
+-- somebody had gone before, they left then.
+--
+-- KEYS: session user_a user_b sessions closing ended history_a history_b
+-- ARGV: sid room at_ms
+-- returns   "failed", "left", or "ended" (also when there is no such session)
+
+--@include time
+--@include user
+--@include session
+
+local keys = {session = KEYS[1], user_a = KEYS[2], user_b = KEYS[3],
+    sessions = KEYS[4], closing = KEYS[5], ended = KEYS[6],
+    history_a = KEYS[7], history_b = KEYS[8]}
+local sid, room = ARGV[1], ARGV[2]
+local now = now_ms()
+local session = load_session(keys.session)
+
+if session.state ~= 'matched' and session.state ~= 'live' then
+    return 'ended'
+end
+
+local side, gone = first_gone(session)
+if session.state == 'live' and side then
+    end_session(keys, session, sid, room, now, gone, reasons_when_left(side))
+    return 'left'
+end
+
+end_session(keys, session, sid, room, now,
+    clamp_time(session, tonumber(ARGV[3]), now), {a = 'failed', b = 'failed'})
+return 'failed'

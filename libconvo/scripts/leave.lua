@@ -1,0 +1,60 @@
+-- waiting -> idle, or matched, live -> idle for both sides and settled. The
+-- ticket stays in the list, void. An idle user is left as it is.
+--
+-- The caller of a user in a session must name its keys, and does not know them
+-- at first: it calls with the key {pool}:none in their place, is answered
+-- "again" with the view, and calls with the keys of that session.
+--
+-- KEYS: user queue stats session user_a user_b sessions closing ended
+--       history_a history_b
+-- ARGV: points sid room
+--   sid, room   of the session that KEYS name, or ""
+-- returns   view with status "ok" or "again"
+
+--@include time
+--@include user
+--@include view
+--@include session
+
+local keys = {user = KEYS[1], queue = KEYS[2], stats = KEYS[3],
+    session = KEYS[4], user_a = KEYS[5], user_b = KEYS[6],
+    sessions = KEYS[7], closing = KEYS[8], ended = KEYS[9],
+    history_a = KEYS[10], history_b = KEYS[11]}
+local points, sid, room = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local now = now_ms()
+local user = load_user(keys.user)
+
+if user.state == 'waiting' then
+    change_user(keys.user, user, now, {state = 'idle'}, WAIT_FIELDS)
+    return view('ok', keys, now, points)
+end
+
+if user.state == 'idle' then
+    return view('ok', keys, now, points)
+end
+
+if user.sid ~= sid then
+    return view('again', keys, now, points)
+end
+
+local session = load_session(keys.session)
+local at = now
+local side = user.side
+
+-- Whoever has been absent has left before; the deadline may have passed.
+local gone_side, gone_at = first_gone(session)
+if session.start then
+    at = clamp_time(session, now, now)
+    if gone_side and gone_side ~= side
+        and gone_at + tonumber(session.absence_ms) <= at then
+        side, at = gone_side, gone_at
+    end
+end
+
+local reasons = reasons_when_left(side)
+if session.ends and at == tonumber(session.ends) then
+    reasons = {a = 'time_up', b = 'time_up'}
+end
+
+end_session(keys, session, sid, room, now, at, reasons)
+return view('ok', keys, now, points)

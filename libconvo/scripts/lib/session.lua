@@ -1,0 +1,175 @@
+-- A session: reading it, its next due time, and its one ending.
+-- Needs: time, user.
+
+-- An ended session is remembered so long: reports are taken for 24 h, and a
+-- late event must find that it has ended.
+local ENDED_TTL_MS = 25 * 3600 * 1000
+
+-- What a user sees of the past, and for how long history is kept.
+local HISTORY_MAX = 50
+local HISTORY_TTL_S = 90 * 86400
+
+local function load_session(key)
+    local flat = redis.call('HGETALL', key)
+    local session = {}
+    for i = 1, #flat, 2 do
+        session[flat[i]] = flat[i + 1]
+    end
+    return session
+end
+
+-- LiveKit's times are believed between the commit and the deadline, and never
+-- ahead of now.
+local function clamp_time(session, at, now)
+    local first = tonumber(session.committed)
+    local last = math.min(now, tonumber(session.ends) or now)
+    return math.max(first, math.min(at, last))
+end
+
+-- When this session next needs a look, in ms.
+local function next_look(session)
+    if session.state == 'matched' then
+        return tonumber(session.committed) + tonumber(session.no_show_ms)
+    end
+    local due = tonumber(session.ends)
+    for _, gone in ipairs({session.gone_a or false, session.gone_b or false}) do
+        if gone then
+            due = math.min(due, tonumber(gone) + tonumber(session.absence_ms))
+        end
+    end
+    return due
+end
+
+-- Gives the reservation of one side back to the window it came from, less
+-- what was spent; a window in which nothing was spent closes again.
+local function settle_points(user, window, spent, set, unset)
+    unset[#unset + 1] = 'reserved'
+    if not user.window_end or user.window_end ~= window then
+        return
+    end
+    local total = (tonumber(user.spent) or 0) + spent
+    if total > 0 then
+        set.spent = total
+    else
+        unset[#unset + 1] = 'spent'
+        unset[#unset + 1] = 'window_end'
+    end
+end
+
+local SESSION_FIELDS = {'sid', 'side', 'peer', 'committed', 'start', 'ends'}
+
+local function end_user(key, side, session, now, last)
+    local user = load_user(key)
+    if user.sid ~= last.sid then
+        return
+    end
+    local set = {
+        state = 'idle', last_sid = last.sid, last_reason = last.reason,
+        last_duration = last.duration, last_points = last.points,
+    }
+    local unset = {unpack(SESSION_FIELDS)}
+    for _, name in ipairs(WAIT_FIELDS) do
+        unset[#unset + 1] = name
+    end
+    if session.start then
+        set.last_session_s = math.floor(tonumber(session.start) / 1000)
+    end
+    settle_points(user, session['window_' .. side], last.points, set, unset)
+    change_user(key, user, now, set, unset)
+end
+
+-- The side that came goes back to the head of the list, as if it had never
+-- been called: same order, same waiting_since.
+local function requeue_user(key, queue, side, sub, session, now)
+    local user = load_user(key)
+    local order = session['order_' .. side]
+    local ticket = string.format('%d.%d:%s', tonumber(order),
+        next_version(user, now), sub)
+    local set = {
+        state = 'waiting', ticket = ticket, order = order,
+        waiting_since = session['since_' .. side], seen = now, tries = 0,
+    }
+    local unset = {unpack(SESSION_FIELDS)}
+    settle_points(user, session['window_' .. side], 0, set, unset)
+    redis.call('LPUSH', queue, ticket)
+    change_user(key, user, now, set, unset)
+end
+
+local function remember(key, entry)
+    redis.call('LPUSH', key, cjson.encode(entry))
+    redis.call('LTRIM', key, 0, HISTORY_MAX - 1)
+    redis.call('EXPIRE', key, HISTORY_TTL_S)
+end
+
+local function write_history(keys, session, sid, times, points, reasons)
+    redis.call('XADD', keys.ended, '*',
+        'sessionId', sid, 'userA', session.a, 'userB', session.b,
+        'startTime', times.first, 'endTime', times.last,
+        'duration', times.duration,
+        'expiresAt', times.last + HISTORY_TTL_S)
+    for _, side in ipairs({'a', 'b'}) do
+        remember(keys['history_' .. side], {
+            sessionId = sid, startTime = times.first, endTime = times.last,
+            duration = times.duration, pointsSpent = points,
+            reason = reasons[side],
+        })
+    end
+end
+
+-- The one ending. at is when it ended (ms); reasons.a and reasons.b are what
+-- each side is told, or "requeue" for the side of a no-show that came.
+--
+-- keys: session user_a user_b sessions closing ended history_a history_b,
+-- and queue when a side is requeued.
+local function end_session(keys, session, sid, room, now, at, reasons)
+    local points = 0
+    local times = {duration = 0}
+
+    if session.start then
+        times.first = math.floor(tonumber(session.start) / 1000)
+        times.last = math.max(times.first, math.floor(at / 1000))
+        times.duration = times.last - times.first
+        points = math.min(tonumber(session.reserved),
+            math.ceil(times.duration / 60))
+    end
+
+    for _, side in ipairs({'a', 'b'}) do
+        local key = keys['user_' .. side]
+        if reasons[side] == 'requeue' then
+            requeue_user(key, keys.queue, side, session[side], session, now)
+        else
+            end_user(key, side, session, now, {sid = sid,
+                reason = reasons[side], duration = times.duration,
+                points = points})
+        end
+    end
+
+    redis.call('HSET', keys.session, 'state', 'ended', 'ended', at)
+    redis.call('PEXPIRE', keys.session, ENDED_TTL_MS)
+    redis.call('ZREM', keys.sessions, sid)
+    redis.call('ZADD', keys.closing, now, room)
+
+    if session.start then
+        write_history(keys, session, sid, times, points, reasons)
+    end
+end
+
+-- Who is told what when one side went: that side left, the other was left.
+local function reasons_when_left(side)
+    if side == 'a' then
+        return {a = 'left', b = 'peer_left'}
+    end
+    return {a = 'peer_left', b = 'left'}
+end
+
+-- The side that has been absent the longest, and since when; or nil.
+local function first_gone(session)
+    local a, b = tonumber(session.gone_a), tonumber(session.gone_b)
+    if a and (not b or a <= b) then
+        return 'a', a
+    end
+    if b then
+        return 'b', b
+    end
+    return nil
+end
