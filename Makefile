@@ -1,0 +1,82 @@
+# convo: the only entry point a person needs.  `make help` lists the commands.
+
+SHELL     := /bin/bash
+NGINX_SRC ?= /usr/share/nginx/src
+PREFIX    ?= /usr
+OUT       ?= build
+PATH      := $(CURDIR)/.deps/venv/bin:$(CURDIR)/.deps/bin:$(PATH)
+export PATH
+
+WARNINGS := -Wall -Wextra -Werror -Wpointer-arith -Wstrict-prototypes
+CFLAGS   ?= -g -O2 -fstack-protector-strong
+CPPFLAGS += -D_GNU_SOURCE -Ilibconvo -Ilibconvo/generated -Iworker
+SANITIZE ?=
+LDLIBS   := -lhiredis -ljansson -ljwt -lcurl -lsqlite3 -lssl -lcrypto -lpthread
+COMPILE   = $(CC) -std=c11 $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP
+
+SCRIPTS   := libconvo/generated/convo_scripts.c
+LIBCONVO  := $(wildcard libconvo/*.c) $(SCRIPTS)
+WORKER    := $(wildcard worker/*.c)
+FIXTURES  := $(filter-out t/unit/test_%,$(wildcard t/unit/*.c))
+TESTS     := $(wildcard t/unit/test_*.c)
+
+objects    = $(patsubst %.c,$(OUT)/%.o,$(1))
+UNITS     := $(patsubst %.c,$(OUT)/%,$(TESTS))
+
+.PHONY: help build module worker units \
+        install clean setup-build
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+help:           ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | \
+	    expand -t 20
+
+# --- building
+
+build: module worker    ## the edge's module and the worker, in build/
+
+module: setup-build $(SCRIPTS)  ## the module; NGINX_SRC=DIR: any NGINX tree
+	@dev/nginx-build dynamic $(NGINX_SRC) $(OUT)
+
+worker: setup-build $(OUT)/convo-worker
+
+units: $(UNITS)
+
+$(OUT)/convo-worker: $(call objects,$(WORKER) $(LIBCONVO))
+	@echo "  LINK $@"
+	@$(COMPILE) -o $@ $^ $(LDLIBS)
+
+$(OUT)/libconvo.a: $(call objects,$(LIBCONVO) $(filter-out worker/main.c,$(WORKER)))
+	@rm -f $@
+	@$(AR) -rcs $@ $^
+
+$(UNITS): $(OUT)/%: $(OUT)/%.o $(call objects,$(FIXTURES)) $(OUT)/libconvo.a
+	@echo "  LINK $@"
+	@$(COMPILE) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(OUT)/%.o: %.c | $(SCRIPTS)
+	@echo "  CC $@"
+	@mkdir -p $(@D)
+	@$(COMPILE) -c -o $@ $<
+
+$(SCRIPTS): libconvo/scripts/embed $(wildcard libconvo/scripts/*.lua \
+                                              libconvo/scripts/lib/*.lua)
+	@libconvo/scripts/embed
+	@touch $@
+
+-include $(shell find $(OUT) -name '*.d' 2> /dev/null)
+
+# --- the rest
+
+install: build          ## to $(DESTDIR)$(PREFIX)
+	install -D -m 644 $(OUT)/ngx_http_convo_module.so \
+	    $(DESTDIR)$(PREFIX)/lib/nginx/modules/ngx_http_convo_module.so
+	install -D $(OUT)/convo-worker $(DESTDIR)$(PREFIX)/sbin/convo-worker
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/convo/conf conf/*.conf
+
+clean:                  ## remove what was built (.deps stays)
+	rm -rf build libconvo/generated
+
+setup-build: setup-%:
+	@dev/setup $*
