@@ -1,0 +1,209 @@
+// One pool in a real Redis, spoken to as the edge and the worker speak to it:
+// a method for each script, with the keys that script declares.
+
+import { randomBytes } from 'node:crypto';
+
+import { readView, runScript } from './redis.mjs';
+
+const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
+
+export function newSid() {
+  return Array.from(randomBytes(26), (byte) => BASE32[byte & 31]).join('');
+}
+
+export class Pool {
+  constructor(client, name = 'default') {
+    Object.assign(this, { client, name });
+    this.points = 15;
+    this.windowMs = 24 * 3600 * 1000;
+    this.sessionMaxS = 900;
+    this.noShowMs = 30000;
+    this.absenceMs = 15000;
+    this.leaseMs = 30000;
+    this.runId = 'run-1';
+  }
+
+  key(kind, id) {
+    return id === undefined
+      ? `{${this.name}}:${kind}` : `{${this.name}}:${kind}:${id}`;
+  }
+
+  keys(...kinds) {
+    return kinds.map((kind) => this.key(kind));
+  }
+
+  room(sid) {
+    return `${this.name}.${sid}`;
+  }
+
+  run(script, keys, args = []) {
+    return runScript(this.client, script, keys, args);
+  }
+
+  open({ restored = '1' } = {}) {
+    return this.run('open_pool',
+      this.keys('ready', 'schema', 'alive', 'run', 'livekit', 'ended'),
+      [this.runId, 'workers', 15, restored]);
+  }
+
+  async now() {
+    const [seconds, micros] = await this.client.time();
+    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  }
+
+  user(sub) {
+    return this.client.hgetall(this.key('user', sub));
+  }
+
+  session(sid) {
+    return this.client.hgetall(this.key('session', sid));
+  }
+
+  queue() {
+    return this.client.lrange(this.key('queue'), 0, -1);
+  }
+
+  async join(sub) {
+    return readView(await this.run('join',
+      [this.key('user', sub),
+        ...this.keys('queue', 'order', 'ready', 'schema', 'stats')],
+      [sub, this.points, this.windowMs, this.sessionMaxS]));
+  }
+
+  async view(sub) {
+    return readView(await this.run('session',
+      [this.key('user', sub), ...this.keys('queue', 'stats')],
+      [this.points]));
+  }
+
+  async leave(sub, named = null) {
+    const none = this.key('none');
+    const tail = named === null ? Array(8).fill(none) : [
+      this.key('session', named.sid), this.key('user', named.a),
+      this.key('user', named.b),
+      ...this.keys('sessions', 'closing', 'ended'),
+      this.key('history', named.a), this.key('history', named.b)];
+    const reply = readView(await this.run('leave',
+      [this.key('user', sub), ...this.keys('queue', 'stats'), ...tail],
+      [this.points, named ? named.sid : '',
+        named ? this.room(named.sid) : '']));
+    if (reply.status !== 'again' || named !== null) {
+      return reply;
+    }
+    const [a, b] = reply.side === 'a'
+      ? [sub, reply.peer] : [reply.peer, sub];
+    return this.leave(sub, { sid: reply.sid, a, b });
+  }
+
+  touch(users) {
+    const subs = Object.keys(users);
+    return this.run('touch', subs.map((sub) => this.key('user', sub)),
+      subs.map((sub) => users[sub]));
+  }
+
+  claim(id, { max = 64, odd = '0' } = {}) {
+    return this.run('claim',
+      [...this.keys('queue', 'claims'), this.key('claim', id),
+        ...this.keys('ready', 'schema')],
+      [id, max, odd, this.leaseMs]);
+  }
+
+  release(id, mode, tickets = []) {
+    return this.run('release',
+      [...this.keys('queue', 'claims'), this.key('claim', id)],
+      [id, mode, ...tickets]);
+  }
+
+  commit(id, ticketA, ticketB, sid) {
+    const sub = (ticket) => ticket.slice(ticket.indexOf(':') + 1);
+    return this.run('commit',
+      [this.key('user', sub(ticketA)), this.key('user', sub(ticketB)),
+        ...this.keys('queue', 'claims'), this.key('claim', id),
+        this.key('session', sid),
+        ...this.keys('sessions', 'closing', 'stats')],
+      [id, ticketA, ticketB, sid, this.room(sid), this.noShowMs,
+        this.absenceMs]);
+  }
+
+  silence(sub, ticket, { dropAfterMs = 45000, graceMs = 60000 } = {}) {
+    return this.run('silence', [this.key('user', sub), this.key('run')],
+      [ticket, this.runId, dropAfterMs, graceMs]);
+  }
+
+  fault(id, ticket, reason = 'corrupt', maxTries = 5) {
+    const sub = /^\d+\.\d+:(.+)$/.exec(ticket)?.[1];
+    return this.run('fault',
+      [sub ? this.key('user', sub) : this.key('none'),
+        ...this.keys('queue', 'claims'), this.key('claim', id),
+        ...this.keys('dead', 'stats')],
+      [id, ticket, reason, maxTries]);
+  }
+
+  participant({ sid, a, b }, side, what, psid, at) {
+    return this.run('participant',
+      [this.key('session', sid), this.key('user', a), this.key('user', b),
+        this.key('sessions'), this.key('met', a), this.key('met', b)],
+      [sid, side, what, psid, at]);
+  }
+
+  endKeys({ sid, a, b }) {
+    return [this.key('session', sid), this.key('user', a),
+      this.key('user', b), ...this.keys('sessions', 'closing', 'ended'),
+      this.key('history', a), this.key('history', b)];
+  }
+
+  look(session) {
+    return this.run('look', [...this.endKeys(session), this.key('queue')],
+      [session.sid, this.room(session.sid)]);
+  }
+
+  failSession(session, at) {
+    return this.run('fail_session', this.endKeys(session),
+      [session.sid, this.room(session.sid), at]);
+  }
+
+  // Two users from nothing to matched: what the rest of a test starts from.
+  async pair(a, b) {
+    await this.join(a);
+    await this.join(b);
+    const id = newSid();
+    const [ticketA, ticketB] = await this.claim(id);
+    const sid = newSid();
+    const reply = await this.commit(id, ticketA, ticketB, sid);
+    if (reply[0] !== 'matched') {
+      throw new Error(`not matched: ${reply}`);
+    }
+    return { sid, a, b, reserved: reply[1] };
+  }
+
+  // ... and on to live, since so many ms ago.
+  async live(a, b, agoMs = 0) {
+    const session = await this.pair(a, b);
+    await this.age(session, agoMs);
+    const at = await this.now() - agoMs;
+    await this.participant(session, 'a', 'joined', 'PA_a', at);
+    await this.participant(session, 'b', 'joined', 'PA_b', at);
+    return session;
+  }
+
+  // Moves a session and its users into the past: real time passing, for a
+  // test that cannot wait for it.
+  async age({ sid, a, b }, ms) {
+    const back = async (key, names) => {
+      for (const name of names) {
+        const value = await this.client.hget(key, name);
+        if (value) {
+          await this.client.hset(key, name, Number(value) - ms);
+        }
+      }
+    };
+    const session = this.key('session', sid);
+    await back(session, ['committed', 'start', 'ends', 'here_a', 'here_b',
+      'gone_a', 'gone_b', 'joined_a', 'joined_b', 'window_a', 'window_b']);
+    for (const sub of [a, b]) {
+      await back(this.key('user', sub),
+        ['committed', 'start', 'ends', 'window_end']);
+    }
+    await this.client.zadd(this.key('sessions'), 0, sid);
+  }
+}

@@ -1,0 +1,241 @@
+// join, leave, session, touch, silence, open_pool: a user before the match.
+
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+
+import { Pool } from '../node/pool.mjs';
+import { startRedis } from '../node/redis.mjs';
+
+let server;
+let client;
+let pool;
+
+before(async () => {
+  server = await startRedis();
+  client = server.client();
+});
+
+after(async () => {
+  client.disconnect();
+  await server.stop();
+});
+
+beforeEach(async () => {
+  await client.flushall();
+  pool = new Pool(client);
+  await pool.open();
+});
+
+test('a user nobody knows is idle with all points', async () => {
+  const view = await pool.view('ann');
+  assert.equal(view.state, 'idle');
+  assert.equal(view.points_left, '15');
+  assert.equal(view.version, '0');
+  assert.equal(view.window_end, '');
+});
+
+test('reading leaves nothing behind for a user nobody knows', async () => {
+  await pool.view('ann');
+  assert.deepEqual(await pool.user('ann'), {});
+});
+
+test('join: idle to waiting, one ticket at the tail', async () => {
+  const ann = await pool.join('ann');
+  const bob = await pool.join('bob');
+  assert.equal(ann.status, 'ok');
+  assert.equal(ann.state, 'waiting');
+  assert.equal(ann.position, '1');
+  assert.equal(bob.position, '2');
+  const queue = await pool.queue();
+  assert.equal(queue.length, 2);
+  assert.match(queue[0], /^1\.\d{13}:ann$/);
+  assert.match(queue[1], /^2\.\d{13}:bob$/);
+  assert.equal((await pool.user('ann')).ticket, queue[0]);
+});
+
+test('join stores the edge\'s points, window and longest session', async () => {
+  Object.assign(pool, { points: 7, windowMs: 1000, sessionMaxS: 61 });
+  await pool.join('ann');
+  const user = await pool.user('ann');
+  assert.equal(user.join_points, '7');
+  assert.equal(user.join_window, '1000');
+  assert.equal(user.join_max, '61');
+});
+
+test('join again changes nothing but the sign of life', async () => {
+  const first = await pool.join('ann');
+  await client.hset(pool.key('user', 'ann'), 'seen', 1);
+  const second = await pool.join('ann');
+  assert.equal(second.version, first.version);
+  assert.equal((await pool.queue()).length, 1);
+  assert.notEqual((await pool.user('ann')).seen, '1');
+});
+
+test('join from three windows at once makes one ticket', async () => {
+  const views = await Promise.all([1, 2, 3].map(() => pool.join('ann')));
+  assert.equal(new Set(views.map((view) => view.version)).size, 1);
+  assert.equal((await pool.queue()).length, 1);
+});
+
+test('join while matched or live tells of the session', async () => {
+  const session = await pool.pair('ann', 'bob');
+  const view = await pool.join('ann');
+  assert.equal(view.status, 'ok');
+  assert.equal(view.state, 'matched');
+  assert.equal(view.sid, session.sid);
+  assert.equal((await pool.queue()).length, 0);
+});
+
+test('join without points is refused, with when they come back', async () => {
+  const end = await pool.now() + 5000;
+  await client.hset(pool.key('user', 'ann'), 'spent', 15, 'window_end', end);
+  const view = await pool.join('ann');
+  assert.equal(view.status, 'no_points');
+  assert.equal(view.points_left, '0');
+  assert.equal(view.window_end, String(end));
+  assert.equal(view.state, 'idle');
+  assert.equal((await pool.queue()).length, 0);
+});
+
+test('join when the window is over has all points again', async () => {
+  const end = await pool.now() - 1;
+  await client.hset(pool.key('user', 'ann'), 'spent', 15, 'window_end', end);
+  const view = await pool.join('ann');
+  assert.equal(view.status, 'ok');
+  assert.equal(view.points_left, '15');
+});
+
+test('join before the pool is ready is refused', async () => {
+  await client.del(pool.key('ready'));
+  assert.deepEqual(await pool.join('ann'), { status: 'restoring' });
+  assert.equal(await client.exists(pool.key('user', 'ann')), 0);
+});
+
+test('join in data of a newer layout, or of none, is refused', async () => {
+  for (const schema of ['2', 'x']) {
+    await client.set(pool.key('schema'), schema);
+    assert.deepEqual(await pool.join('ann'), { status: 'restoring' });
+  }
+});
+
+test('leave: waiting to idle, the ticket stays void in the list', async () => {
+  const joined = await pool.join('ann');
+  const left = await pool.leave('ann');
+  assert.equal(left.state, 'idle');
+  assert.ok(Number(left.version) > Number(joined.version));
+  assert.equal((await pool.queue()).length, 1);
+  assert.equal((await pool.user('ann')).ticket, undefined);
+});
+
+test('leave of an idle user changes nothing', async () => {
+  const before = await pool.view('ann');
+  const left = await pool.leave('ann');
+  assert.equal(left.state, 'idle');
+  assert.equal(left.version, before.version);
+});
+
+test('leave and join makes a new ticket; the old one is void', async () => {
+  await pool.join('ann');
+  await pool.leave('ann');
+  await pool.join('ann');
+  const [old, now] = await pool.queue();
+  assert.notEqual(old, now);
+  assert.equal((await pool.user('ann')).ticket, now);
+});
+
+test('the version rises with every transition, whatever the clock', async () => {
+  const ahead = await pool.now() + 1_000_000;
+  await client.hset(pool.key('user', 'ann'), 'version', ahead);
+  const joined = await pool.join('ann');
+  assert.equal(joined.version, String(ahead + 1));
+  const left = await pool.leave('ann');
+  assert.equal(left.version, String(ahead + 2));
+});
+
+test('a transition is told on the user\'s channel, a reading is not', async () => {
+  const listener = server.client();
+  const heard = [];
+  listener.on('message', (channel, message) => heard.push([channel, message]));
+  await listener.subscribe(pool.key('user', 'ann'));
+  const joined = await pool.join('ann');
+  await pool.join('ann');
+  await pool.view('ann');
+  const left = await pool.leave('ann');
+  await listener.ping();
+  assert.deepEqual(heard, [
+    [pool.key('user', 'ann'), joined.version],
+    [pool.key('user', 'ann'), left.version]]);
+  listener.disconnect();
+});
+
+test('reading is a sign of life only of a waiting user', async () => {
+  await pool.join('ann');
+  await client.hset(pool.key('user', 'ann'), 'seen', 1);
+  await pool.view('ann');
+  assert.ok(Number((await pool.user('ann')).seen) > 1);
+  await pool.leave('ann');
+  await pool.view('ann');
+  assert.equal((await pool.user('ann')).seen, undefined);
+});
+
+test('touch: alive, closed, and those who do not wait', async () => {
+  await pool.join('ann');
+  await pool.join('bob');
+  await client.hset(pool.key('user', 'ann'), 'seen', 1);
+  assert.equal(await pool.touch({ ann: 1, bob: 0, eve: 1 }), 2);
+  const now = await pool.now();
+  assert.ok(now - Number((await pool.user('ann')).seen) < 5000);
+  assert.ok(now - Number((await pool.user('bob')).seen) > 15000);
+  assert.deepEqual(await pool.user('eve'), {});
+});
+
+test('the estimate is what is left of the average wait', async () => {
+  assert.equal((await pool.join('ann')).estimate, '');
+  await client.hset(pool.key('stats'), 'wait_ms', 12000);
+  assert.equal((await pool.join('bob')).estimate, '12');
+  await client.hset(pool.key('user', 'bob'), 'waiting_since', 1);
+  assert.equal((await pool.view('bob')).estimate, '1');
+});
+
+test('silence drops who was silent for too long, once', async () => {
+  await pool.join('ann');
+  const { ticket } = await pool.user('ann');
+  await client.hset(pool.key('run'), 'since', 1);
+  assert.equal(await pool.silence('ann', ticket), 'kept');
+  await client.hset(pool.key('user', 'ann'), 'seen', 1);
+  assert.equal(await pool.silence('ann', ticket), 'dropped');
+  assert.equal((await pool.view('ann')).state, 'idle');
+  assert.equal(await pool.silence('ann', ticket), 'void');
+});
+
+test('silence drops nobody soon after Redis was restarted', async () => {
+  await pool.join('ann');
+  const { ticket } = await pool.user('ann');
+  await client.hset(pool.key('user', 'ann'), 'seen', 1);
+  await client.hset(pool.key('run'), 'since', 1);
+  pool.runId = 'run-2';
+  assert.equal(await pool.silence('ann', ticket), 'kept');
+  assert.equal((await client.hget(pool.key('run'), 'id')), 'run-2');
+});
+
+test('silence with an old ticket leaves the new wait alone', async () => {
+  await pool.join('ann');
+  const { ticket } = await pool.user('ann');
+  await pool.leave('ann');
+  await pool.join('ann');
+  await client.hset(pool.key('user', 'ann'), 'seen', 1);
+  assert.equal(await pool.silence('ann', ticket), 'void');
+  assert.equal((await pool.view('ann')).state, 'waiting');
+});
+
+test('open_pool: restoring, ready, groups, and a newer layout', async () => {
+  await client.flushall();
+  assert.equal(await pool.open({ restored: '0' }), 'restoring');
+  assert.equal(await pool.open(), 'ready');
+  assert.equal(await pool.open({ restored: '0' }), 'ready');
+  assert.equal((await client.xinfo('GROUPS', pool.key('livekit'))).length, 1);
+  assert.equal((await client.xinfo('GROUPS', pool.key('ended'))).length, 1);
+  assert.ok(await client.ttl(pool.key('alive')) > 10);
+  await client.set(pool.key('schema'), '2');
+  assert.equal(await pool.open(), 'newer');
+});
