@@ -113,6 +113,7 @@ end
 redis.call('HSET', KEYS[6], 'state', 'matched',
     'a', subs.a, 'b', subs.b, 'committed', now, 'reserved', reserved,
     'window_a', windows.a, 'window_b', windows.b, 'window_ms', window_ms,
+    'max_ms', 1000 * smaller('join_max'),
     'no_show_ms', ARGV[6], 'absence_ms', ARGV[7],
     'order_a', users.a.order, 'order_b', users.b.order,
     'since_a', users.a.waiting_since, 'since_b', users.b.waiting_since)

@@ -57,7 +57,8 @@ end
 local function go_live(start)
     set('state', 'live')
     set('start', start)
-    set('ends', start + 60000 * tonumber(session.reserved))
+    set('ends', start + math.min(60000 * tonumber(session.reserved),
+        tonumber(session.max_ms)))
     tell(KEYS[2])
     tell(KEYS[3])
     meet(KEYS[5], session.b)

@@ -208,6 +208,16 @@ test('the deadline: time_up for both, all that was reserved', async () => {
   await assertOver(session);
 });
 
+test('the longest session is kept to, also within a minute', async () => {
+  pool.sessionMaxS = 90;
+  const session = await pool.live('a', 'b', 89000);
+  assert.equal(session.reserved, 2);
+  assert.equal(await pool.look(session), 'early');
+  await pool.age(session, 2000);
+  assert.equal(await pool.look(session), 'time_up');
+  assert.deepEqual(await lastOf('a'), ['idle', 'time_up', '90', '2', '13']);
+});
+
 test('a worker that was late charges no more than was reserved', async () => {
   pool.sessionMaxS = 120;
   const session = await pool.live('a', 'b', 3600000);
