@@ -73,8 +73,8 @@ sub prepare ($block) {
 sub refuse_unknown ($block) {
     for my $section (@{ $block->_section_order }) {
         next if $KNOWN{$section};
-        Test::Nginx::Socket::bail_out("$0 ", $block->name,
-            " - unknown section \"$section\"");
+        Test::Nginx::Socket::bail_out(
+            "$0 " . $block->name . " - unknown section \"$section\"");
     }
     return;
 }

@@ -78,36 +78,37 @@ sub one_request ($block, $request, $i) {
 }
 
 # Completes a request given as "METHOD [url [version]]" and, on the following
-# lines, a body. The headers join the packet in which the first line ends.
-# White space around the body is not counted in Content-Length.
+# lines, a body, and cuts it where the given packets end.
 sub build_packets ($block, $connection, $i, @packets) {
     my $whole = join '', @packets;
     my ($line, $body) = split /\n/, $whole, 2;
+    $body //= '';
     my ($method, $url, $version, @more) = split ' ', $line // '';
     bail_out($block->name . " - Request line is not valid. Should be 'meth "
         . "[url [version]]' but got \"" . ($line // '') . '".')
         if !defined $method || @more;
-    my $head = join(' ', $method, $url // '/', $version // 'HTTP/1.1')
-        . "\r\n" . request_headers($block, $connection, $i, $body // '');
-    my $first_end = length($line) + 1;
-    my $offset = 0;
-    my $head_sent = 0;
+    my $first = join(' ', $method, $url // '/', $version // 'HTTP/1.1')
+        . "\r\n";
+    my ($headers, $counted) = request_headers($block, $connection, $i, $body);
+    my $request = $first . $headers . $counted;
+    my ($given, $sent) = (0, 0);
     my @out;
     for my $packet (@packets) {
-        my $end = $offset + length $packet;
-        my $bytes = '';
-        if (!$head_sent && ($end >= $first_end || $end == length $whole)) {
-            $bytes = $head;
-            $head_sent = 1;
-        }
-        my $from = $offset > $first_end ? $offset : $first_end;
-        $bytes .= substr $whole, $from, $end - $from if $end > $from;
-        push @out, $bytes;
-        $offset = $end;
+        $given += length $packet;
+        my $end = $given < length $line ? $given
+            : $given == length $line && $given < length $whole
+            ? length $first
+            : length($first . $headers) + $given - length($line) - 1;
+        $end = length $request
+            if $given == length $whole || $end > length $request;
+        push @out, substr $request, $sent, $end - $sent;
+        $sent = $end;
     }
     return @out;
 }
 
+# The header lines of the request number I with the blank line after them, and
+# the body as it is sent: without white space around it if we count it.
 sub request_headers ($block, $connection, $i, $body) {
     my ($more, $is_chunked) = more_headers($block, $i);
     my $headers = '';
@@ -116,10 +117,10 @@ sub request_headers ($block, $connection, $i, $body) {
     $headers .= "Connection: $connection\r\n" if $more !~ /^Connection/mi;
     $headers .= $more;
     if ($body ne '' && !$is_chunked && $more !~ /^Content-Length:/m) {
-        my $counted = $body =~ s/\A\s+|\s+\z//gr;
-        $headers .= 'Content-Length: ' . length($counted) . "\r\n";
+        $body =~ s/\A\s+|\s+\z//g;
+        $headers .= 'Content-Length: ' . length($body) . "\r\n";
     }
-    return "$headers\r\n";
+    return ("$headers\r\n", $body);
 }
 
 # The header lines of the request number I and whether they say chunked.

@@ -285,14 +285,15 @@ sub reap_valgrind () {
     return;
 }
 
-# Reloads a running nginx with the block's configuration and waits until only
-# the new one answers. Returns undef, or why it did not.
+# Reloads a running nginx with the block's configuration and waits until the
+# new one answers and the old workers are gone. Returns undef, or why it did not.
 sub nginx_reload ($block, $config) {
     my $pid = nginx_pid() or return 'nginx is not running';
     $config_version++;
     nginx_prepare($block, $config);
     truncate $Test::Nginx::Util::ErrLogFile, 0;
     truncate $Test::Nginx::Util::AccLogFile, 0;
+    my @old_workers = children($pid);
     kill 'HUP', $pid;
     if (defined $block->reload_fails) {
         sleep 0.3;
@@ -301,10 +302,15 @@ sub nginx_reload ($block, $config) {
     my $streak = 0;
     for (1 .. RELOAD_TRIES) {
         $streak = asked_version() eq $config_version ? $streak + 1 : 0;
-        return undef if $streak >= RELOAD_STREAK;
-        sleep sleep_time() if !$streak;
+        return undef if $streak >= RELOAD_STREAK
+            && !grep { is_running($_) } @old_workers;
+        sleep sleep_time();
     }
     return 'the new configuration was not taken';
+}
+
+sub children ($pid) {
+    return split ' ', read_file("/proc/$pid/task/$pid/children") // '';
 }
 
 sub asked_version () {
