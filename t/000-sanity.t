@@ -220,7 +220,7 @@ unknown directive "no_such_directive"
 "event: state\ndata: 1\n\n", "event: state\ndata: 2\n\n"]
 --- request
 GET /t HTTP/1.0
---- timeout: 300ms
+--- timeout: 1s
 --- abort
 --- response_headers
 Content-Type: text/event-stream

@@ -286,7 +286,8 @@ sub reap_valgrind () {
 }
 
 # Reloads a running nginx with the block's configuration and waits until the
-# new one answers and the old workers are gone. Returns undef, or why it did not.
+# new one answers and the old workers are gone. Returns undef, or why it
+# failed.
 sub nginx_reload ($block, $config) {
     my $pid = nginx_pid() or return 'nginx is not running';
     $config_version++;
