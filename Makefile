@@ -4,7 +4,7 @@ SHELL     := /bin/bash
 NGINX_SRC ?= /usr/share/nginx/src
 PREFIX    ?= /usr
 OUT       ?= build
-PATH      := $(CURDIR)/.deps/venv/bin:$(CURDIR)/.deps/bin:$(PATH)
+PATH      := $(CURDIR)/.deps/bin:$(PATH):/usr/sbin
 export PATH
 
 WARNINGS := -Wall -Wextra -Werror -Wpointer-arith -Wstrict-prototypes
@@ -12,7 +12,8 @@ CFLAGS   ?= -g -O2 -fstack-protector-strong
 CPPFLAGS += -D_GNU_SOURCE -Ilibconvo -Ilibconvo/generated -Iworker
 SANITIZE ?=
 LDLIBS   := -lhiredis -ljansson -ljwt -lcurl -lsqlite3 -lssl -lcrypto -lpthread
-COMPILE   = $(CC) -std=c11 $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP
+COMPILE   = $(CC) -std=c11 $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) \
+             -MMD -MP
 
 SCRIPTS   := libconvo/generated/convo_scripts.c
 LIBCONVO  := $(wildcard libconvo/*.c) $(SCRIPTS)
@@ -22,15 +23,46 @@ TESTS     := $(wildcard t/unit/test_*.c)
 
 objects    = $(patsubst %.c,$(OUT)/%.o,$(1))
 UNITS     := $(patsubst %.c,$(OUT)/%,$(TESTS))
+ASAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+             -fno-omit-frame-pointer
 
-.PHONY: help build module worker units \
-        install clean setup-build
+.PHONY: help run up down test test-nginx lint asan build module worker units \
+        install clean setup-build setup-run setup-test FORCE
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | \
 	    expand -t 20
+
+# --- running
+
+run: setup-run build    ## start the whole stack on loopback; Ctrl-C ends it
+	@exec dev/stack run
+
+up: setup-run build     ## the same in the background, ready when it returns
+	@dev/stack up
+
+down:                   ## end what `make up` started
+	@dev/stack down
+
+# --- testing
+
+test: setup-test build units    ## every suite; nothing is skipped
+	@t/all
+
+test-nginx: setup-test module   ## the Test::Nginx suites of the edge alone
+	@t/run
+
+lint: setup-test $(SCRIPTS)     ## style and static checks
+	@dev/lint
+
+asan: setup-test                ## the suites under ASan and UBSan
+	@dev/nginx-build static .deps/nginx-src $(CURDIR)/build/asan \
+	    "-g -O1 $(ASAN) -DNGX_DEBUG_PALLOC=1"
+	@$(MAKE) --no-print-directory OUT=build/asan CFLAGS='-g -O1' \
+	    SANITIZE='$(ASAN)' worker units
+	@t/all --asan
 
 # --- building
 
@@ -47,7 +79,8 @@ $(OUT)/convo-worker: $(call objects,$(WORKER) $(LIBCONVO))
 	@echo "  LINK $@"
 	@$(COMPILE) -o $@ $^ $(LDLIBS)
 
-$(OUT)/libconvo.a: $(call objects,$(LIBCONVO) $(filter-out worker/main.c,$(WORKER)))
+TESTABLE := $(LIBCONVO) $(filter-out worker/main.c,$(WORKER))
+$(OUT)/libconvo.a: $(call objects,$(TESTABLE))
 	@rm -f $@
 	@$(AR) -rcs $@ $^
 
@@ -78,5 +111,5 @@ install: build          ## to $(DESTDIR)$(PREFIX)
 clean:                  ## remove what was built (.deps stays)
 	rm -rf build libconvo/generated
 
-setup-build: setup-%:
+setup-build setup-run setup-test: setup-%:
 	@dev/setup $*

@@ -72,7 +72,8 @@ static void
 anything_else_is_refused(void **state)
 {
     static const char *const bad[] = { "Z",    "Zm9vY", "Zg==", "Zm8=", "+//+",
-                                       "Zm 8", "Zm8\n", "Zh",   "Zm9",  "Z\xc3g" };
+                                       "Zm 8", "Zm8\n", "Zh",   "Zm9",
+                                       "Z\xc3g" };
     unsigned char bytes[16];
 
     (void) state;
