@@ -30,6 +30,35 @@ typedef struct ngx_http_convo_redis_s  ngx_http_convo_redis_t;
 /* The Redis of the request's location, or NULL where none is configured. */
 ngx_http_convo_redis_t *ngx_http_convo_redis_get(ngx_http_request_t *r);
 
+/*
+ * 1 while the command connection of this process is signed in and answers,
+ * else 0.  A process connects when it starts and again by itself, and asks an
+ * idle connection for a sign of life every few seconds.
+ */
+ngx_uint_t ngx_http_convo_redis_is_up(ngx_http_convo_redis_t *redis);
+
+
+/* what has happened in this process, for metrics; they only ever rise */
+
+typedef struct {
+    ngx_uint_t  commands;    /* scripts asked for and accepted */
+    ngx_uint_t  errors;      /* of these, answered by an error reply */
+    ngx_uint_t  timeouts;    /* of these, not answered in time */
+    ngx_uint_t  lost;        /* of these, lost with their connection */
+    ngx_uint_t  declined;    /* scripts refused because Redis was down */
+    ngx_uint_t  reloads;     /* scripts sent again whole after NOSCRIPT */
+    ngx_uint_t  connects;    /* connections that were signed in, both kinds */
+    ngx_uint_t  failures;    /* attempts and connections that failed */
+    ngx_uint_t  messages;    /* received by the subscriber */
+} ngx_http_convo_redis_counters_t;
+
+/* The counters of this process, as long as the configuration. */
+const ngx_http_convo_redis_counters_t *ngx_http_convo_redis_counters(
+    ngx_http_convo_redis_t *redis);
+
+/* "redis://127.0.0.1:6379/0", without user and password; for log lines. */
+const ngx_str_t *ngx_http_convo_redis_name(ngx_http_convo_redis_t *redis);
+
 
 /*
  * Called once with the reply, which is freed after the handler returns and
@@ -45,9 +74,14 @@ typedef void (*ngx_http_convo_redis_reply_pt)(void *data,
  * Keys and arguments are copied.  The handler is never called from within
  * this function.
  *
+ * The time to an answer is bounded by the "timeout" of convo_redis, twice that
+ * in the rare case of a NOSCRIPT.
+ *
  *   NGX_OK        sent or queued for this turn of the event loop
- *   NGX_DECLINED  Redis is down: nothing was sent, nothing will be called
- *   NGX_ERROR     out of memory
+ *   NGX_DECLINED  Redis is down or too much waits for it already: nothing was
+ *                 sent, nothing will be called
+ *   NGX_ERROR     out of memory, or the script cannot be asked so (too long,
+ *                 not the number of keys and arguments it declares)
  */
 ngx_int_t ngx_http_convo_redis_eval(ngx_http_convo_redis_t *redis,
     ngx_pool_t *pool, convo_script_e script,
@@ -74,7 +108,10 @@ typedef void (*ngx_http_convo_redis_event_pt)(void *data,
  *
  *   NGX_OK     the channel is subscribed already: read now (no READY comes)
  *   NGX_AGAIN  READY is called when Redis has confirmed
- *   NGX_ERROR  out of memory
+ *   NGX_ERROR  out of memory, or no name of 1..512 bytes
+ *
+ * The handler is never called from within this function, and may destroy any
+ * pool.  Events that fall together are told as the last of them.
  */
 ngx_int_t ngx_http_convo_redis_subscribe(ngx_http_convo_redis_t *redis,
     ngx_pool_t *pool, const ngx_str_t *channel,
