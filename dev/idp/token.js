@@ -1,19 +1,22 @@
 // dev/token: prints a token for a development user; see usage below.
 
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { signIn } from './client.js';
 
-const ENV_FILE = new URL('../../.run/env', import.meta.url);
+const HERE = fileURLToPath(new URL('../..', import.meta.url));
+const ENV_FILE = join(process.env.CONVO_RUN || join(HERE, '.run'), 'env');
 
 const USAGE = `usage: dev/token NAME [--access] [--unverified] [--provider P]
 
 Prints an ID token (--access: an access token) for the user NAME, a name or an
 e-mail address. P is Google (the default), another provider, or "none" for an
 account of the pool's own. --unverified leaves the e-mail address unverified.
-CONVO_ISSUER and CONVO_CLIENT_ID come from the environment, else from .run/env
-of a running stack.`;
+CONVO_ISSUER and CONVO_CLIENT_ID come from the environment, else from the file
+env of a running stack, in .run/ or $CONVO_RUN.`;
 
 class Usage extends Error {}
 

@@ -729,6 +729,23 @@ test('dev/token knows providers and unverified addresses', async () => {
   assert.equal(facebook.identities[0].providerName, 'Facebook');
 });
 
+test('dev/token finds the stack that runs', async () => {
+  await writeFile(join(directory, 'env'), `# the stack
+CONVO_URL=http://127.0.0.1:1
+export CONVO_ISSUER='${idp.issuer}'
+CONVO_CLIENT_ID="${CLIENT}"
+`);
+
+  const { stdout } = await run(TOKEN, ['dan'], {
+    cwd: tmpdir(), env: { PATH: process.env.PATH, CONVO_RUN: directory },
+  });
+
+  assert.equal(decodeJwt(stdout.trim()).aud, CLIENT);
+  await assert.rejects(run(TOKEN, ['dan'], {
+    env: { PATH: process.env.PATH, CONVO_RUN: join(directory, 'none') },
+  }), (error) => error.code === 1 && /make up/.test(error.stderr));
+});
+
 test('dev/token explains what is wrong', async () => {
   await assert.rejects(devToken(), { code: 2 });
   await assert.rejects(devToken('dan', '--wrong'), { code: 2 });
