@@ -1,0 +1,92 @@
+/*
+ * What a token claims, checked against what a location asks for.
+ *
+ * Pure rules on parsed JSON: no clock of its own, no I/O.  The signature is
+ * somebody else's business (convo_jwks.h) and comes first.
+ */
+
+#ifndef CONVO_CLAIMS_H
+#define CONVO_CLAIMS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "convo_fault.h"
+#include "convo_jws.h"
+
+#if (__GNUC__ >= 4)
+#pragma GCC visibility push(hidden)
+#endif
+
+/* The longest "sub" (OpenID Connect Core 1.0, section 2). */
+#define CONVO_CLAIMS_SUB_MAX 255
+
+/* "identities" sent as a JSON string: bytes looked at. */
+#define CONVO_CLAIMS_IDENTITIES_MAX 8192
+
+typedef enum {
+    CONVO_CLAIMS_USE_ID = 1,
+    CONVO_CLAIMS_USE_ACCESS = 2,
+} convo_claims_use_e;
+
+/* "name=value" of convo_auth_require */
+typedef struct {
+    const char *name; /* NUL terminated */
+    convo_text_t value;
+} convo_claims_require_t;
+
+/* What a location asks for; the arrays belong to the caller. */
+typedef struct {
+    convo_text_t issuer; /* exact "iss" */
+    const convo_text_t *clients;
+    size_t nclients;
+    unsigned uses; /* accepted CONVO_CLAIMS_USE_*, or-ed */
+    const convo_text_t *providers;
+    size_t nproviders; /* 0: any */
+    const convo_claims_require_t *requires;
+    size_t nrequires;
+    int64_t leeway_s;
+} convo_claims_rules_t;
+
+/*
+ * Checks in this order: issuer, use, client, times, subject (401), then
+ * required claims and identity provider (403).  Returns the first fault, or
+ * CONVO_FAULT_NONE.
+ *
+ *   now_s    epoch seconds
+ *
+ * A token is expired when now - leeway >= exp, and not yet valid when
+ * now + leeway < nbf or iat; "exp" must be there, the others need not.
+ */
+convo_fault_e convo_claims_check(const json_t *claims,
+                                 const convo_claims_rules_t *rules,
+                                 int64_t now_s);
+
+/* "exp" in epoch seconds, rounded down; 0 when there is no such number. */
+int64_t convo_claims_expires(const json_t *claims);
+
+/*
+ * "sub", which lives as long as claims; NULL when it is no string of 1 to
+ * CONVO_CLAIMS_SUB_MAX bytes without control characters.
+ */
+const char *convo_claims_subject(const json_t *claims);
+
+/*
+ * A claim by the name that a variable can have: lower case, and "_" for
+ * whatever is neither letter nor digit ("cognito_groups" for
+ * "cognito:groups").  An exact name wins; two claims that fold to the same
+ * name are NULL.  The result lives as long as claims.
+ */
+const json_t *convo_claims_by_folded_name(const json_t *claims,
+                                          const char *name, size_t len);
+
+/* True when a byte below 0x20, or 0x7f, is among the len bytes. */
+bool convo_claims_has_control(const char *text, size_t len);
+
+#if (__GNUC__ >= 4)
+#pragma GCC visibility pop
+#endif
+
+#endif /* CONVO_CLAIMS_H */

@@ -1,0 +1,179 @@
+/*
+ * The compact serialization of a signed token; see convo_jws.h.
+ */
+
+#include "convo_jws.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "convo_base64.h"
+#include "convo_json.h"
+
+/* Room for the bytes that n characters of base64url decode to. */
+#define CONVO_JWS_DECODED(n) ((n) / 4 * 3 + 2)
+
+static const convo_json_limits_t convo_jws_limits = {
+    .depth = CONVO_JWS_DEPTH_MAX,
+    .count = CONVO_JWS_COUNT_MAX,
+};
+
+/* Cuts the part before the next dot off rest; false when there is none. */
+static bool
+convo_jws_cut(convo_text_t *part, convo_text_t *rest)
+{
+    const char *dot = memchr(rest->data, '.', rest->len);
+
+    if (dot == NULL) {
+        return false;
+    }
+
+    part->data = rest->data;
+    part->len = (size_t) (dot - rest->data);
+    rest->len -= part->len + 1;
+    rest->data = dot + 1;
+
+    return part->len > 0;
+}
+
+convo_fault_e
+convo_jws_split(convo_jws_t *jws, const char *token, size_t len)
+{
+    convo_text_t rest = { token, len };
+
+    if (len > CONVO_JWS_TOKEN_MAX || !convo_jws_cut(&jws->header, &rest)
+        || !convo_jws_cut(&jws->payload, &rest)) {
+        return CONVO_FAULT_MALFORMED;
+    }
+
+    /* no signature, or a fourth part: "none", or an encrypted token */
+    if (rest.len == 0 || memchr(rest.data, '.', rest.len) != NULL) {
+        return CONVO_FAULT_MALFORMED;
+    }
+
+    if (jws->header.len > CONVO_JWS_HEADER_MAX
+        || rest.len > CONVO_JWS_SIGNATURE_MAX) {
+        return CONVO_FAULT_MALFORMED;
+    }
+
+    jws->signature = rest;
+    jws->signed_input.data = token;
+    jws->signed_input.len = (size_t) (rest.data - token) - 1;
+
+    return CONVO_FAULT_NONE;
+}
+
+/*
+ * Copies a string member into a buffer of size bytes with its NUL; a missing
+ * member is "".  False for another type, or one that is empty or too long.
+ */
+static bool
+convo_jws_copy(char *to, size_t size, const json_t *header, const char *name)
+{
+    const json_t *member = json_object_get(header, name);
+    size_t len;
+
+    to[0] = '\0';
+
+    if (member == NULL) {
+        return true;
+    }
+
+    len = json_string_length(member);
+
+    if (!json_is_string(member) || len == 0 || len >= size) {
+        return false;
+    }
+
+    memcpy(to, json_string_value(member), len + 1);
+
+    return true;
+}
+
+/* RFC 7519, 5.1 and RFC 9068, 2.1; other types are not sign-in tokens. */
+static bool
+convo_jws_is_token_type(const json_t *typ)
+{
+    static const char *const types[] = { "JWT", "jwt", "at+jwt",
+                                         "application/at+jwt" };
+    const char *value = json_string_value(typ);
+
+    if (typ == NULL) {
+        return true;
+    }
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (value != NULL && strcmp(value, types[i]) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+static convo_fault_e
+convo_jws_take_header(const json_t *json, convo_jws_header_t *header)
+{
+    if (json_object_get(json, "crit") != NULL) {
+        return CONVO_FAULT_CRITICAL;
+    }
+
+    if (json_object_get(json, "b64") != NULL
+        || json_object_get(json, "zip") != NULL
+        || !convo_jws_is_token_type(json_object_get(json, "typ"))) {
+        return CONVO_FAULT_MALFORMED;
+    }
+
+    if (!convo_jws_copy(header->alg, sizeof(header->alg), json, "alg")
+        || !convo_jws_copy(header->kid, sizeof(header->kid), json, "kid")
+        || header->alg[0] == '\0') {
+        return CONVO_FAULT_MALFORMED;
+    }
+
+    return CONVO_FAULT_NONE;
+}
+
+convo_fault_e
+convo_jws_read_header(const convo_jws_t *jws, convo_jws_header_t *header)
+{
+    unsigned char text[CONVO_JWS_DECODED(CONVO_JWS_HEADER_MAX)];
+    long len;
+    json_t *json;
+    convo_fault_e fault;
+
+    len = convo_base64url_decode(text, jws->header.data, jws->header.len);
+
+    if (len < 0) {
+        return CONVO_FAULT_MALFORMED;
+    }
+
+    json = convo_json_load_object((char *) text, (size_t) len,
+                                  &convo_jws_limits);
+
+    if (json == NULL) {
+        return CONVO_FAULT_MALFORMED;
+    }
+
+    fault = convo_jws_take_header(json, header);
+    json_decref(json);
+
+    return fault;
+}
+
+convo_fault_e
+convo_jws_read_claims(const convo_jws_t *jws, json_t **claims)
+{
+    unsigned char text[CONVO_JWS_DECODED(CONVO_JWS_TOKEN_MAX)];
+    long len;
+
+    len = convo_base64url_decode(text, jws->payload.data, jws->payload.len);
+
+    if (len < 0) {
+        return CONVO_FAULT_CLAIMS;
+    }
+
+    *claims = convo_json_load_object((char *) text, (size_t) len,
+                                     &convo_jws_limits);
+
+    return *claims != NULL ? CONVO_FAULT_NONE : CONVO_FAULT_CLAIMS;
+}
