@@ -319,12 +319,16 @@ ngx_http_convo_fetch_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 
     fetch->done = 1;
 
-    if (rc == NGX_OK) {
+    if (rc == NGX_OK && !sr->connection->error) {
         ngx_http_convo_fetch_read_answer(sr, &fetch->answer);
 
     } else {
 
-        /* the upstream's fault, not the client's: the client is answered */
+        /*
+         * An over-long body marks the client's connection as broken.  It is
+         * not, and the client shall have its answer; should it really be
+         * gone, the next write finds out.
+         */
 
         ngx_log_error(NGX_LOG_ERR, sr->connection->log, 0,
                       "convo fetch: no whole answer from \"%V\"", &sr->uri);
