@@ -43,6 +43,19 @@ ngx_uint_t ngx_http_convo_auth_is_on(ngx_http_request_t *r);
 ngx_uint_t ngx_http_convo_auth_has_keys(ngx_http_request_t *r);
 
 
+/* what the cache of verified tokens did, in all processes together */
+
+typedef struct {
+    ngx_uint_t  hits;
+    ngx_uint_t  misses;
+    ngx_uint_t  tokens;   /* held now */
+} ngx_http_convo_auth_cache_stats_t;
+
+/* NGX_OK, or NGX_DECLINED where "convo_auth_cache" is off. */
+ngx_int_t ngx_http_convo_auth_cache_stats(ngx_http_request_t *r,
+    ngx_http_convo_auth_cache_stats_t *stats);
+
+
 #if (__GNUC__ >= 4)
 #pragma GCC visibility pop
 #endif

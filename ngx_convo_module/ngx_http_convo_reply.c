@@ -31,8 +31,6 @@ static ngx_uint_t ngx_http_convo_has_error_page(ngx_http_request_t *r,
     ngx_uint_t status);
 static ngx_table_elt_t *ngx_http_convo_add_header(ngx_http_request_t *r,
     const char *name, u_char *value, size_t len);
-static ngx_int_t ngx_http_convo_add_challenge(ngx_http_request_t *r,
-    const ngx_http_convo_problem_t *problem);
 static ngx_int_t ngx_http_convo_add_retry_after(ngx_http_request_t *r,
     time_t seconds);
 static ngx_int_t ngx_http_convo_problem_text(ngx_http_request_t *r,
@@ -57,7 +55,7 @@ ngx_http_convo_send_problem(ngx_http_request_t *r,
     ngx_str_t  text;
 
     if (problem->status == NGX_HTTP_UNAUTHORIZED
-        && ngx_http_convo_add_challenge(r, problem) != NGX_OK)
+        && ngx_http_convo_challenge(r, problem) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -78,6 +76,50 @@ ngx_http_convo_send_problem(ngx_http_request_t *r,
 
     return ngx_http_convo_send(r, problem->status,
                                "application/problem+json", &text);
+}
+
+
+/* RFC 6750, section 3: no error attribute when no token was sent at all */
+
+ngx_int_t
+ngx_http_convo_challenge(ngx_http_request_t *r,
+    const ngx_http_convo_problem_t *problem)
+{
+    u_char           *p, *value;
+    size_t            len;
+    ngx_table_elt_t  *h;
+
+    len = NGX_HTTP_CONVO_CHALLENGE_MAX
+          + (problem->detail ? ngx_strlen(problem->detail) : 0);
+
+    value = ngx_pnalloc(r->pool, len);
+    if (value == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_slprintf(value, value + len, "Bearer");
+
+    if (ngx_strcmp(problem->code, "missing_token") != 0) {
+        p = ngx_slprintf(p, value + len, " error=\"invalid_token\"");
+
+        if (problem->detail) {
+            p = ngx_slprintf(p, value + len, ", error_description=\"%s\"",
+                             problem->detail);
+        }
+    }
+
+    if (r->headers_out.www_authenticate) {
+        r->headers_out.www_authenticate->hash = 0;
+    }
+
+    h = ngx_http_convo_add_header(r, "WWW-Authenticate", value, p - value);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->headers_out.www_authenticate = h;
+
+    return NGX_OK;
 }
 
 
@@ -264,50 +306,6 @@ ngx_http_convo_add_header(ngx_http_request_t *r, const char *name,
 #endif
 
     return h;
-}
-
-
-/* RFC 6750, section 3: no error attribute when no token was sent at all */
-
-static ngx_int_t
-ngx_http_convo_add_challenge(ngx_http_request_t *r,
-    const ngx_http_convo_problem_t *problem)
-{
-    u_char           *p, *value;
-    size_t            len;
-    ngx_table_elt_t  *h;
-
-    len = NGX_HTTP_CONVO_CHALLENGE_MAX
-          + (problem->detail ? ngx_strlen(problem->detail) : 0);
-
-    value = ngx_pnalloc(r->pool, len);
-    if (value == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_slprintf(value, value + len, "Bearer");
-
-    if (ngx_strcmp(problem->code, "missing_token") != 0) {
-        p = ngx_slprintf(p, value + len, " error=\"invalid_token\"");
-
-        if (problem->detail) {
-            p = ngx_slprintf(p, value + len, ", error_description=\"%s\"",
-                             problem->detail);
-        }
-    }
-
-    if (r->headers_out.www_authenticate) {
-        r->headers_out.www_authenticate->hash = 0;
-    }
-
-    h = ngx_http_convo_add_header(r, "WWW-Authenticate", value, p - value);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    r->headers_out.www_authenticate = h;
-
-    return NGX_OK;
 }
 
 

@@ -1,0 +1,359 @@
+
+/*
+ * Verified tokens in shared memory: a set of keys, each with the time its
+ * token expires, as a red-black tree for finding and a queue, the most
+ * recently used first, for giving up the oldest when the zone is full.
+ *
+ * A key is SHA-256 over the identity of the key set and the token, so what
+ * one set verified proves nothing under another; no token byte is stored.
+ * An entry says that the signature holds and nothing else.
+ *
+ * How it fails: a full zone gives up its least recently used tokens, and a
+ * token that still finds no room is verified again next time.  It survives a
+ * reload; a process that dies in the lock is NGINX's to clean up.
+ */
+
+
+#include "ngx_http_convo_auth_private.h"
+
+#include <openssl/sha.h>
+
+
+/* entries given up for a new one at most; a slab page may need several */
+
+#define NGX_HTTP_CONVO_AUTH_CACHE_EVICT  8
+
+
+typedef struct {
+    ngx_rbtree_node_t    node;       /* .key: the first bytes of "key" */
+    ngx_queue_t          queue;
+    time_t               expires;
+    u_char               key[NGX_HTTP_CONVO_AUTH_KEY_LEN];
+} ngx_http_convo_auth_cache_node_t;
+
+typedef struct {
+    ngx_rbtree_t         rbtree;
+    ngx_rbtree_node_t    sentinel;
+    ngx_queue_t          queue;
+    ngx_uint_t           tokens;
+    ngx_uint_t           hits;
+    ngx_uint_t           misses;
+} ngx_http_convo_auth_cache_sh_t;
+
+typedef struct {
+    ngx_http_convo_auth_cache_sh_t  *sh;
+    ngx_slab_pool_t                 *shpool;
+} ngx_http_convo_auth_cache_t;
+
+
+static ngx_int_t ngx_http_convo_auth_cache_init_zone(ngx_shm_zone_t *zone,
+    void *data);
+static ngx_rbtree_key_t ngx_http_convo_auth_cache_hash(const u_char *key);
+static ngx_http_convo_auth_cache_node_t *ngx_http_convo_auth_cache_find(
+    ngx_http_convo_auth_cache_sh_t *sh, const u_char *key);
+static void ngx_http_convo_auth_cache_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_http_convo_auth_cache_node_t *ngx_http_convo_auth_cache_alloc(
+    ngx_http_convo_auth_cache_t *cache);
+static void ngx_http_convo_auth_cache_remove(
+    ngx_http_convo_auth_cache_t *cache,
+    ngx_http_convo_auth_cache_node_t *token);
+
+
+ngx_shm_zone_t *
+ngx_http_convo_auth_cache_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
+{
+    ngx_shm_zone_t               *zone;
+    ngx_http_convo_auth_cache_t  *cache;
+
+    cache = ngx_pcalloc(cf->pool, sizeof(ngx_http_convo_auth_cache_t));
+    if (cache == NULL) {
+        return NULL;
+    }
+
+    zone = ngx_shared_memory_add(cf, name, size, &ngx_http_convo_auth_module);
+    if (zone == NULL) {
+        return NULL;
+    }
+
+    zone->init = ngx_http_convo_auth_cache_init_zone;
+    zone->data = cache;
+
+    return zone;
+}
+
+
+void
+ngx_http_convo_auth_cache_key(u_char *key, const convo_jwks_t *set,
+    const ngx_str_t *token)
+{
+    u_char  both[CONVO_JWKS_DIGEST_LEN + SHA256_DIGEST_LENGTH];
+
+    ngx_memcpy(both, convo_jwks_digest(set), CONVO_JWKS_DIGEST_LEN);
+
+    SHA256(token->data, token->len, both + CONVO_JWKS_DIGEST_LEN);
+    SHA256(both, sizeof(both), key);
+}
+
+
+ngx_uint_t
+ngx_http_convo_auth_cache_has(ngx_shm_zone_t *zone, const u_char *key)
+{
+    ngx_uint_t                         known;
+    ngx_http_convo_auth_cache_t       *cache;
+    ngx_http_convo_auth_cache_node_t  *token;
+
+    cache = zone->data;
+    known = 0;
+
+    ngx_shmtx_lock(&cache->shpool->mutex);
+
+    token = ngx_http_convo_auth_cache_find(cache->sh, key);
+
+    if (token && token->expires <= ngx_time()) {
+        ngx_http_convo_auth_cache_remove(cache, token);
+
+    } else if (token) {
+        ngx_queue_remove(&token->queue);
+        ngx_queue_insert_head(&cache->sh->queue, &token->queue);
+        known = 1;
+    }
+
+    if (known) {
+        cache->sh->hits++;
+
+    } else {
+        cache->sh->misses++;
+    }
+
+    ngx_shmtx_unlock(&cache->shpool->mutex);
+
+    return known;
+}
+
+
+void
+ngx_http_convo_auth_cache_put(ngx_shm_zone_t *zone, const u_char *key,
+    time_t expires)
+{
+    ngx_http_convo_auth_cache_t       *cache;
+    ngx_http_convo_auth_cache_node_t  *token;
+
+    if (expires <= ngx_time()) {
+        return;
+    }
+
+    cache = zone->data;
+
+    ngx_shmtx_lock(&cache->shpool->mutex);
+
+    /* another process may have been quicker */
+
+    if (ngx_http_convo_auth_cache_find(cache->sh, key) == NULL) {
+
+        token = ngx_http_convo_auth_cache_alloc(cache);
+
+        if (token) {
+            token->node.key = ngx_http_convo_auth_cache_hash(key);
+            token->expires = expires;
+            ngx_memcpy(token->key, key, NGX_HTTP_CONVO_AUTH_KEY_LEN);
+
+            ngx_rbtree_insert(&cache->sh->rbtree, &token->node);
+            ngx_queue_insert_head(&cache->sh->queue, &token->queue);
+            cache->sh->tokens++;
+        }
+    }
+
+    ngx_shmtx_unlock(&cache->shpool->mutex);
+}
+
+
+ngx_int_t
+ngx_http_convo_auth_cache_stats(ngx_http_request_t *r,
+    ngx_http_convo_auth_cache_stats_t *stats)
+{
+    ngx_http_convo_auth_cache_t      *cache;
+    ngx_http_convo_auth_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_convo_auth_module);
+
+    if (amcf->cache == NULL) {
+        return NGX_DECLINED;
+    }
+
+    cache = amcf->cache->data;
+
+    ngx_shmtx_lock(&cache->shpool->mutex);
+
+    stats->hits = cache->sh->hits;
+    stats->misses = cache->sh->misses;
+    stats->tokens = cache->sh->tokens;
+
+    ngx_shmtx_unlock(&cache->shpool->mutex);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_convo_auth_cache_init_zone(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_http_convo_auth_cache_t     *old = data;
+    ngx_http_convo_auth_cache_t     *cache;
+    ngx_http_convo_auth_cache_sh_t  *sh;
+
+    cache = zone->data;
+    cache->shpool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (old) {
+        cache->sh = old->sh;
+        return NGX_OK;
+    }
+
+    if (zone->shm.exists) {
+        cache->sh = cache->shpool->data;
+        return NGX_OK;
+    }
+
+    sh = ngx_slab_calloc(cache->shpool,
+                         sizeof(ngx_http_convo_auth_cache_sh_t));
+    if (sh == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_rbtree_init(&sh->rbtree, &sh->sentinel,
+                    ngx_http_convo_auth_cache_insert);
+    ngx_queue_init(&sh->queue);
+
+    /* a full zone is no fault here: the oldest tokens make room */
+
+    cache->shpool->log_nomem = 0;
+    cache->shpool->data = sh;
+    cache->sh = sh;
+
+    return NGX_OK;
+}
+
+
+static ngx_rbtree_key_t
+ngx_http_convo_auth_cache_hash(const u_char *key)
+{
+    ngx_rbtree_key_t  hash;
+
+    ngx_memcpy(&hash, key, sizeof(ngx_rbtree_key_t));
+
+    return hash;
+}
+
+
+static ngx_http_convo_auth_cache_node_t *
+ngx_http_convo_auth_cache_find(ngx_http_convo_auth_cache_sh_t *sh,
+    const u_char *key)
+{
+    ngx_int_t                          rc;
+    ngx_rbtree_key_t                   hash;
+    ngx_rbtree_node_t                 *node, *sentinel;
+    ngx_http_convo_auth_cache_node_t  *token;
+
+    hash = ngx_http_convo_auth_cache_hash(key);
+    node = sh->rbtree.root;
+    sentinel = sh->rbtree.sentinel;
+
+    while (node != sentinel) {
+
+        if (hash != node->key) {
+            node = (hash < node->key) ? node->left : node->right;
+            continue;
+        }
+
+        token = (ngx_http_convo_auth_cache_node_t *) node;
+
+        rc = ngx_memcmp(key, token->key, NGX_HTTP_CONVO_AUTH_KEY_LEN);
+
+        if (rc == 0) {
+            return token;
+        }
+
+        node = (rc < 0) ? node->left : node->right;
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_convo_auth_cache_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel)
+{
+    ngx_uint_t                         less;
+    ngx_rbtree_node_t                **p;
+    ngx_http_convo_auth_cache_node_t  *token, *other;
+
+    token = (ngx_http_convo_auth_cache_node_t *) node;
+
+    for ( ;; ) {
+
+        if (node->key != temp->key) {
+            less = (node->key < temp->key);
+
+        } else {
+            other = (ngx_http_convo_auth_cache_node_t *) temp;
+            less = ngx_memcmp(token->key, other->key,
+                              NGX_HTTP_CONVO_AUTH_KEY_LEN)
+                   < 0;
+        }
+
+        p = less ? &temp->left : &temp->right;
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
+}
+
+
+/* room for one more, at the cost of the least recently used */
+
+static ngx_http_convo_auth_cache_node_t *
+ngx_http_convo_auth_cache_alloc(ngx_http_convo_auth_cache_t *cache)
+{
+    ngx_uint_t                         i;
+    ngx_queue_t                       *last;
+    ngx_http_convo_auth_cache_node_t  *token;
+
+    for (i = 0; i < NGX_HTTP_CONVO_AUTH_CACHE_EVICT; i++) {
+
+        token = ngx_slab_alloc_locked(cache->shpool,
+                                    sizeof(ngx_http_convo_auth_cache_node_t));
+
+        if (token || ngx_queue_empty(&cache->sh->queue)) {
+            return token;
+        }
+
+        last = ngx_queue_last(&cache->sh->queue);
+
+        ngx_http_convo_auth_cache_remove(cache,
+            ngx_queue_data(last, ngx_http_convo_auth_cache_node_t, queue));
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_convo_auth_cache_remove(ngx_http_convo_auth_cache_t *cache,
+    ngx_http_convo_auth_cache_node_t *token)
+{
+    ngx_queue_remove(&token->queue);
+    ngx_rbtree_delete(&cache->sh->rbtree, &token->node);
+    ngx_slab_free_locked(cache->shpool, token);
+    cache->sh->tokens--;
+}

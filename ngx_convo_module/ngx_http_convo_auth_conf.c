@@ -1,0 +1,682 @@
+
+/*
+ * What the auth directives mean, and what is refused before NGINX serves.
+ *
+ * A message names the directive, quotes the value and says what was
+ * expected.  Nothing is guessed: a location with sign-in on must know its
+ * issuer, its clients and its keys.
+ */
+
+
+#include "ngx_http_convo_auth_private.h"
+
+
+#define NGX_HTTP_CONVO_AUTH_LEEWAY       30     /* seconds */
+#define NGX_HTTP_CONVO_AUTH_LEEWAY_MAX   600
+#define NGX_HTTP_CONVO_AUTH_CHECK        10000  /* milliseconds */
+
+
+static ngx_array_t *ngx_http_convo_auth_add_texts(ngx_conf_t *cf,
+    ngx_array_t *texts);
+static char *ngx_http_convo_auth_check_use(ngx_conf_t *cf,
+    const ngx_http_convo_auth_loc_conf_t *conf);
+static char *ngx_http_convo_auth_check_whole(ngx_conf_t *cf,
+    const ngx_http_convo_auth_loc_conf_t *conf);
+static char *ngx_http_convo_auth_check_return(ngx_conf_t *cf);
+static ngx_uint_t ngx_http_convo_auth_returns(ngx_conf_t *cf);
+static void ngx_http_convo_auth_make_rules(
+    ngx_http_convo_auth_loc_conf_t *conf);
+
+
+char *
+ngx_http_convo_auth_set_issuer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
+
+    ngx_str_t  *value;
+
+    if (alcf->issuer.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strncmp(value[1].data, "https://", 8) != 0
+        && ngx_strncmp(value[1].data, "http://", 7) != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\", expected the "
+                           "issuer's URL, exactly as its tokens carry it in "
+                           "\"iss\"", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    alcf->issuer = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_convo_auth_set_client(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
+
+    alcf->clients = ngx_http_convo_auth_add_texts(cf, alcf->clients);
+
+    return alcf->clients ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_convo_auth_set_provider(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
+
+    alcf->providers = ngx_http_convo_auth_add_texts(cf, alcf->providers);
+
+    return alcf->providers ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_convo_auth_set_token_use(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
+
+    ngx_str_t  *value;
+
+    if (alcf->uses) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "id") == 0) {
+        alcf->uses = CONVO_CLAIMS_USE_ID;
+
+    } else if (ngx_strcmp(value[1].data, "access") == 0) {
+        alcf->uses = CONVO_CLAIMS_USE_ACCESS;
+
+    } else if (ngx_strcmp(value[1].data, "any") == 0) {
+        alcf->uses = CONVO_CLAIMS_USE_ID|CONVO_CLAIMS_USE_ACCESS;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\", expected \"id\", "
+                           "\"access\" or \"any\"", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_convo_auth_set_keys_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
+
+    ngx_str_t  *value;
+
+    if (alcf->keys) {
+        return "is duplicate: keys come from one file or one request";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_conf_full_name(cf->cycle, &value[1], 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    alcf->keys = ngx_http_convo_auth_keys_file(cf, &value[1]);
+
+    return alcf->keys ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_convo_auth_set_keys_request(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
+
+    ngx_int_t    check;
+    ngx_str_t   *value, time;
+
+    if (alcf->keys) {
+        return "is duplicate: keys come from one file or one request";
+    }
+
+    value = cf->args->elts;
+    check = NGX_HTTP_CONVO_AUTH_CHECK;
+
+    if (value[1].data[0] != '/' || ngx_strchr(value[1].data, '$')) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\", expected the URI "
+                           "of an internal location without variables, as "
+                           "\"/keys\"", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (cf->args->nelts > 2) {
+        time = value[2];
+        check = NGX_ERROR;
+
+        if (ngx_strncmp(time.data, "check=", 6) == 0) {
+            time.data += 6;
+            time.len -= 6;
+            check = ngx_parse_time(&time, 0);
+        }
+
+        if (check == NGX_ERROR) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" in \"%V\", expected "
+                               "\"check=TIME\"", &value[2], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    alcf->keys = ngx_http_convo_auth_keys_request(cf, &value[1], check);
+
+    return alcf->keys ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_convo_auth_set_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
+
+    ngx_str_t   *value, *name;
+    ngx_uint_t   i, skip;
+
+    if (alcf->from_header != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    alcf->from_header = 0;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "header") == 0) {
+            alcf->from_header = 1;
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "cookie=", 7) == 0) {
+            name = &alcf->from_cookie;
+            skip = 7;
+
+        } else if (ngx_strncmp(value[i].data, "query=", 6) == 0) {
+            name = &alcf->from_query;
+            skip = 6;
+
+        } else {
+            goto invalid;
+        }
+
+        name->data = value[i].data + skip;
+        name->len = value[i].len - skip;
+
+        if (name->len == 0) {
+            goto invalid;
+        }
+    }
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\", expected \"header\", "
+                       "\"cookie=NAME\" or \"query=NAME\"",
+                       &value[i], &cmd->name);
+
+    return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_convo_auth_set_require(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
+
+    u_char                  *equal;
+    ngx_str_t               *value;
+    ngx_uint_t               i;
+    convo_claims_require_t  *require;
+
+    if (alcf->requires == NGX_CONF_UNSET_PTR) {
+        alcf->requires = ngx_array_create(cf->pool, 2,
+                                          sizeof(convo_claims_require_t));
+        if (alcf->requires == NGX_CONF_UNSET_PTR) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        equal = (u_char *) ngx_strchr(value[i].data, '=');
+
+        if (equal == NULL || equal == value[i].data) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid value \"%V\" in \"%V\", expected "
+                               "\"CLAIM=VALUE\"", &value[i], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
+        require = ngx_array_push(alcf->requires);
+        if (require == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *equal = '\0';
+
+        require->name = (char *) value[i].data;
+        require->value.data = (char *) equal + 1;
+        require->value.len = value[i].data + value[i].len - (equal + 1);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_convo_auth_set_leeway(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
+
+    ngx_str_t  *value;
+
+    if (alcf->leeway != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    alcf->leeway = ngx_parse_time(&value[1], 1);
+
+    if (alcf->leeway == (time_t) NGX_ERROR
+        || alcf->leeway > NGX_HTTP_CONVO_AUTH_LEEWAY_MAX)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\", expected a time "
+                           "of at most 10m", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_convo_auth_set_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_convo_auth_main_conf_t  *amcf = conf;
+
+    u_char     *colon;
+    ssize_t     size;
+    ngx_str_t  *value, name, s;
+
+    if (amcf->cache) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    colon = (u_char *) ngx_strchr(value[1].data, ':');
+    size = NGX_ERROR;
+
+    if (ngx_strncmp(value[1].data, "zone=", 5) == 0
+        && colon && colon > value[1].data + 5)
+    {
+        name.data = value[1].data + 5;
+        name.len = colon - name.data;
+        s.data = colon + 1;
+        s.len = value[1].data + value[1].len - s.data;
+        size = ngx_parse_size(&s);
+    }
+
+    if (size < (ssize_t) (8 * ngx_pagesize)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\", expected "
+                           "\"zone=NAME:SIZE\" with at least %uzk",
+                           &value[1], &cmd->name,
+                           (size_t) (8 * ngx_pagesize / 1024));
+        return NGX_CONF_ERROR;
+    }
+
+    amcf->cache = ngx_http_convo_auth_cache_add(cf, &name, size);
+
+    return amcf->cache ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+void *
+ngx_http_convo_auth_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_convo_auth_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_convo_auth_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->enable = NGX_CONF_UNSET;
+    conf->clients = NGX_CONF_UNSET_PTR;
+    conf->from_header = NGX_CONF_UNSET_UINT;
+    conf->requires = NGX_CONF_UNSET_PTR;
+    conf->providers = NGX_CONF_UNSET_PTR;
+    conf->leeway = NGX_CONF_UNSET;
+
+    return conf;
+}
+
+
+char *
+ngx_http_convo_auth_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_convo_auth_loc_conf_t  *prev = parent;
+    ngx_http_convo_auth_loc_conf_t  *conf = child;
+
+    char  *rv;
+
+    ngx_conf_merge_value(conf->enable, prev->enable, 0);
+    ngx_conf_merge_str_value(conf->issuer, prev->issuer, "");
+    ngx_conf_merge_ptr_value(conf->clients, prev->clients, NULL);
+    ngx_conf_merge_ptr_value(conf->requires, prev->requires, NULL);
+    ngx_conf_merge_ptr_value(conf->providers, prev->providers, NULL);
+    ngx_conf_merge_sec_value(conf->leeway, prev->leeway,
+                             NGX_HTTP_CONVO_AUTH_LEEWAY);
+
+    if (conf->uses == 0) {
+        conf->uses = prev->uses ? prev->uses : CONVO_CLAIMS_USE_ID;
+    }
+
+    if (conf->keys == NULL) {
+        conf->keys = prev->keys;
+    }
+
+    if (conf->from_header == NGX_CONF_UNSET_UINT) {
+        conf->from_header = prev->from_header;
+        conf->from_cookie = prev->from_cookie;
+        conf->from_query = prev->from_query;
+    }
+
+    if (conf->from_header == NGX_CONF_UNSET_UINT) {
+        conf->from_header = 1;
+    }
+
+    ngx_http_convo_auth_make_rules(conf);
+
+    if (!conf->enable) {
+        return NGX_CONF_OK;
+    }
+
+    rv = ngx_http_convo_auth_check_whole(cf, conf);
+
+    if (rv == NGX_CONF_OK) {
+        rv = ngx_http_convo_auth_check_use(cf, conf);
+    }
+
+    if (rv == NGX_CONF_OK) {
+        rv = ngx_http_convo_auth_check_return(cf);
+    }
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    conf->keys = ngx_http_convo_auth_keys_bind(cf, conf->keys, &conf->issuer);
+
+    return conf->keys ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* the directive's values after the name; repeating it at one level adds */
+
+static ngx_array_t *
+ngx_http_convo_auth_add_texts(ngx_conf_t *cf, ngx_array_t *texts)
+{
+    ngx_str_t     *value;
+    ngx_uint_t     i;
+    convo_text_t  *text;
+
+    if (texts == NGX_CONF_UNSET_PTR) {
+        texts = ngx_array_create(cf->pool, 2, sizeof(convo_text_t));
+        if (texts == NULL) {
+            return NULL;
+        }
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (value[i].len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "empty value \"\" in \"%V\", expected a name",
+                               &value[0]);
+            return NULL;
+        }
+
+        text = ngx_array_push(texts);
+        if (text == NULL) {
+            return NULL;
+        }
+
+        text->data = (char *) value[i].data;
+        text->len = value[i].len;
+    }
+
+    return texts;
+}
+
+
+static void
+ngx_http_convo_auth_make_rules(ngx_http_convo_auth_loc_conf_t *conf)
+{
+    convo_claims_rules_t  *rules;
+
+    rules = &conf->rules;
+
+    rules->issuer.data = (char *) conf->issuer.data;
+    rules->issuer.len = conf->issuer.len;
+    rules->uses = conf->uses;
+    rules->leeway_s = conf->leeway;
+
+    if (conf->clients) {
+        rules->clients = conf->clients->elts;
+        rules->nclients = conf->clients->nelts;
+    }
+
+    if (conf->providers) {
+        rules->providers = conf->providers->elts;
+        rules->nproviders = conf->providers->nelts;
+    }
+
+    if (conf->requires) {
+        rules->requires = conf->requires->elts;
+        rules->nrequires = conf->requires->nelts;
+    }
+}
+
+
+static char *
+ngx_http_convo_auth_check_whole(ngx_conf_t *cf,
+    const ngx_http_convo_auth_loc_conf_t *conf)
+{
+    const char                *missing;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (conf->issuer.len == 0) {
+        missing = "\"convo_auth_issuer\"";
+
+    } else if (conf->clients == NULL) {
+        missing = "\"convo_auth_client\"";
+
+    } else if (conf->keys == NULL) {
+        missing = "\"convo_auth_keys_file\" or \"convo_auth_keys_request\"";
+
+    } else {
+        return NGX_CONF_OK;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"convo_auth on\" in location \"%V\" needs %s",
+                  &clcf->name, missing);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* an access token never says whether the e-mail address is verified */
+
+static char *
+ngx_http_convo_auth_check_use(ngx_conf_t *cf,
+    const ngx_http_convo_auth_loc_conf_t *conf)
+{
+    ngx_uint_t                 i;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (!(conf->uses & CONVO_CLAIMS_USE_ACCESS)) {
+        return NGX_CONF_OK;
+    }
+
+    for (i = 0; i < conf->rules.nrequires; i++) {
+
+        if (ngx_strcmp(conf->rules.requires[i].name, "email_verified") != 0) {
+            continue;
+        }
+
+        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"convo_auth_require email_verified=%*s\" in location "
+                      "\"%V\" cannot hold for access tokens, expected "
+                      "\"convo_auth_token_use id\"",
+                      conf->rules.requires[i].value.len,
+                      conf->rules.requires[i].value.data, &clcf->name);
+
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * A server's own "return" or redirecting "rewrite" answers before any
+ * location is looked at, and under "satisfy any" the decision comes after
+ * them: what cannot be protected is refused.
+ */
+
+static char *
+ngx_http_convo_auth_check_return(ngx_conf_t *cf)
+{
+    ngx_uint_t                 is_server;
+    ngx_http_conf_ctx_t       *ctx;
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    ctx = cf->ctx;
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    is_server = (ctx->loc_conf == cscf->ctx->loc_conf);
+
+    if (!is_server && clcf->satisfy != NGX_HTTP_SATISFY_ANY) {
+        return NGX_CONF_OK;
+    }
+
+    if (!ngx_http_convo_auth_returns(cf)) {
+        return NGX_CONF_OK;
+    }
+
+    if (is_server) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"return\" or a redirecting \"rewrite\" in server "
+                      "\"%V\" answers before \"convo_auth on\" is asked, "
+                      "expected it inside a location, or \"convo_auth off\" "
+                      "in the server", &cscf->server_name);
+
+    } else {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"return\" or a redirecting \"rewrite\" in location "
+                      "\"%V\" answers before \"convo_auth on\" is asked, "
+                      "expected \"satisfy all\"", &clcf->name);
+    }
+
+    return NGX_CONF_ERROR;
+}
+
+
+/*
+ * The rewrite module compiles its directives to a row of structs that each
+ * begin with a function.  Its configuration begins with that array, and all
+ * structs are made of whole words: a word that is the address of
+ * ngx_http_script_return_code() is a "return".
+ */
+
+static ngx_uint_t
+ngx_http_convo_auth_returns(ngx_conf_t *cf)
+{
+    void                             *conf;
+    uintptr_t                        *word, *end;
+    ngx_uint_t                        i;
+    ngx_array_t                      *codes;
+    ngx_module_t                     *rewrite;
+    ngx_http_conf_ctx_t              *ctx;
+
+    rewrite = NULL;
+
+    for (i = 0; cf->cycle->modules[i]; i++) {
+        if (ngx_strcmp(cf->cycle->modules[i]->name, "ngx_http_rewrite_module")
+            == 0)
+        {
+            rewrite = cf->cycle->modules[i];
+        }
+    }
+
+    if (rewrite == NULL) {
+        return 0;
+    }
+
+    ctx = cf->ctx;
+    conf = ctx->loc_conf[rewrite->ctx_index];
+    codes = conf ? *(ngx_array_t **) conf : NULL;
+
+    if (codes == NULL) {
+        return 0;
+    }
+
+    word = codes->elts;
+    end = word + codes->nelts * codes->size / sizeof(uintptr_t);
+
+    for ( /* void */ ; word < end; word++) {
+
+        if (*word == (uintptr_t) ngx_http_script_return_code) {
+            return 1;
+        }
+
+#if (NGX_PCRE)
+        if (*word == (uintptr_t) ngx_http_script_regex_end_code
+            && ((ngx_http_script_regex_end_code_t *) word)->redirect)
+        {
+            return 1;
+        }
+#endif
+    }
+
+    return 0;
+}

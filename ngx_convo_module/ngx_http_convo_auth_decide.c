@@ -1,0 +1,493 @@
+
+/*
+ * The decision: may this request be in this location, and who is the user.
+ *
+ * It is made in the rewrite phase, before "return", "rewrite" and
+ * limit_req; under "satisfy any" in the access phase, where NGINX asks the
+ * other access modules as well.  A request that comes to another location by
+ * "rewrite", an internal redirect or error_page is decided again there, and
+ * a subrequest is decided like any request.
+ *
+ * The steps: find the token; have keys (a fetch may suspend the request
+ * once); know its signature to hold, by the cache or by its key (an unknown
+ * key may suspend it once more); check its claims for this location.
+ *
+ * How it fails: always closed.  No keys is 503, out of memory 500.  A client
+ * that goes while keys are fetched takes its context along.
+ */
+
+
+#include "ngx_http_convo_auth_private.h"
+
+
+static ngx_http_convo_auth_ctx_t *ngx_http_convo_auth_fresh_ctx(
+    ngx_http_request_t *r, ngx_http_convo_auth_loc_conf_t *conf);
+static ngx_uint_t ngx_http_convo_auth_satisfies_any(ngx_http_request_t *r);
+static ngx_int_t ngx_http_convo_auth_enforce(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx);
+static ngx_int_t ngx_http_convo_auth_decide(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx);
+static ngx_int_t ngx_http_convo_auth_settle(ngx_http_convo_auth_ctx_t *ctx,
+    convo_fault_e fault);
+static convo_fault_e ngx_http_convo_auth_start(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx);
+static ngx_int_t ngx_http_convo_auth_ask(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, ngx_uint_t refresh);
+static void ngx_http_convo_auth_asked(ngx_http_request_t *r, void *data,
+    const ngx_http_convo_fetch_answer_t *answer);
+static convo_fault_e ngx_http_convo_auth_verify(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set);
+static convo_fault_e ngx_http_convo_auth_verify_signature(
+    const ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set);
+static convo_fault_e ngx_http_convo_auth_read_claims(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx);
+static void ngx_http_convo_auth_free_claims(void *data);
+static convo_fault_e ngx_http_convo_auth_check(
+    ngx_http_convo_auth_ctx_t *ctx);
+static ngx_int_t ngx_http_convo_auth_refuse(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_http_convo_auth_rewrite_handler(ngx_http_request_t *r)
+{
+    ngx_http_convo_auth_ctx_t       *ctx;
+    ngx_http_convo_auth_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_convo_auth_module);
+
+    if (!conf->enable || ngx_http_convo_fetch_call(r)) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_convo_auth_fresh_ctx(r, conf);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_convo_auth_satisfies_any(r)) {
+        return NGX_DECLINED;
+    }
+
+    switch (ngx_http_convo_auth_enforce(r, ctx)) {
+
+    case NGX_OK:
+        return NGX_DECLINED;
+
+    case NGX_AGAIN:
+        return NGX_DONE;
+
+    default: /* NGX_DECLINED */
+        return ngx_http_convo_auth_refuse(r, ctx);
+    }
+}
+
+
+/*
+ * Enforces under "satisfy any".  Elsewhere the rewrite phase has decided
+ * already, and this only makes sure that nothing comes by unseen.
+ */
+
+ngx_int_t
+ngx_http_convo_auth_access_handler(ngx_http_request_t *r)
+{
+    ngx_http_convo_auth_ctx_t       *ctx;
+    ngx_http_convo_auth_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_convo_auth_module);
+
+    if (!conf->enable) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    switch (ngx_http_convo_auth_enforce(r, ctx)) {
+
+    case NGX_OK:
+        return NGX_OK;
+
+    case NGX_AGAIN:
+        return NGX_AGAIN;
+
+    default: /* NGX_DECLINED */
+        return ngx_http_convo_auth_refuse(r, ctx);
+    }
+}
+
+
+const ngx_http_convo_auth_user_t *
+ngx_http_convo_auth_user(ngx_http_request_t *r)
+{
+    ngx_http_convo_auth_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
+
+    if (ctx == NULL
+        || ctx->state != ngx_http_convo_auth_passed
+        || !ngx_http_convo_auth_is_on(r))
+    {
+        return NULL;
+    }
+
+    return &ctx->user;
+}
+
+
+ngx_uint_t
+ngx_http_convo_auth_is_on(ngx_http_request_t *r)
+{
+    ngx_http_convo_auth_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_convo_auth_module);
+
+    return conf->enable ? 1 : 0;
+}
+
+
+/* a context of this very location: what another one decided is forgotten */
+
+static ngx_http_convo_auth_ctx_t *
+ngx_http_convo_auth_fresh_ctx(ngx_http_request_t *r,
+    ngx_http_convo_auth_loc_conf_t *conf)
+{
+    ngx_http_convo_auth_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
+
+    if (ctx && ctx->conf == conf) {
+        return ctx;
+    }
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_convo_auth_ctx_t));
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    ctx->conf = conf;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_convo_auth_module);
+
+    return ctx;
+}
+
+
+/* NGINX runs no access phase for subrequests: those are never let off */
+
+static ngx_uint_t
+ngx_http_convo_auth_satisfies_any(ngx_http_request_t *r)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    return r == r->main && clcf->satisfy == NGX_HTTP_SATISFY_ANY;
+}
+
+
+/* NGX_OK passed, NGX_AGAIN suspended, NGX_DECLINED refused for ctx->fault */
+
+static ngx_int_t
+ngx_http_convo_auth_enforce(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx)
+{
+    switch (ctx->state) {
+
+    case ngx_http_convo_auth_undecided:
+        return ngx_http_convo_auth_decide(r, ctx);
+
+    case ngx_http_convo_auth_waiting:
+        return NGX_AGAIN;
+
+    case ngx_http_convo_auth_passed:
+        return NGX_OK;
+
+    default: /* ngx_http_convo_auth_refused */
+        return NGX_DECLINED;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_convo_auth_decide(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx)
+{
+    convo_fault_e                       fault;
+    const convo_jwks_t                 *set;
+    ngx_http_convo_auth_keys_t         *keys;
+    ngx_http_convo_auth_keys_advice_e   advice;
+
+    keys = ctx->conf->keys;
+
+    fault = ngx_http_convo_auth_start(r, ctx);
+    if (fault != CONVO_FAULT_NONE) {
+        return ngx_http_convo_auth_settle(ctx, fault);
+    }
+
+    if (!ctx->asked && ngx_http_convo_auth_keys_due(keys)) {
+        return ngx_http_convo_auth_ask(r, ctx, 0);
+    }
+
+    set = ngx_http_convo_auth_keys_set(keys);
+    if (set == NULL) {
+        return ngx_http_convo_auth_settle(ctx, CONVO_FAULT_KEYS_UNAVAILABLE);
+    }
+
+    fault = ngx_http_convo_auth_verify(r, ctx, set);
+
+    if (fault == CONVO_FAULT_UNKNOWN_KEY && !ctx->refreshed) {
+        advice = ngx_http_convo_auth_keys_unknown(keys);
+
+        if (advice != ngx_http_convo_auth_keys_nothing) {
+            return ngx_http_convo_auth_ask(r, ctx,
+                                  advice == ngx_http_convo_auth_keys_refresh);
+        }
+    }
+
+    if (fault == CONVO_FAULT_NONE) {
+        fault = ngx_http_convo_auth_check(ctx);
+    }
+
+    return ngx_http_convo_auth_settle(ctx, fault);
+}
+
+
+static ngx_int_t
+ngx_http_convo_auth_settle(ngx_http_convo_auth_ctx_t *ctx,
+    convo_fault_e fault)
+{
+    ctx->fault = fault;
+
+    if (fault == CONVO_FAULT_NONE) {
+        ctx->state = ngx_http_convo_auth_passed;
+        return NGX_OK;
+    }
+
+    ctx->state = ngx_http_convo_auth_refused;
+    return NGX_DECLINED;
+}
+
+
+/* finds the token and its parts, which costs nothing: rubbish asks no keys */
+
+static convo_fault_e
+ngx_http_convo_auth_start(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx)
+{
+    if (ctx->token.len) {
+        return CONVO_FAULT_NONE;
+    }
+
+    if (ngx_http_convo_auth_find_token(r, ctx->conf, &ctx->token) != NGX_OK) {
+        return CONVO_FAULT_MISSING;
+    }
+
+    return convo_jws_split(&ctx->jws, (char *) ctx->token.data,
+                           ctx->token.len);
+}
+
+
+static ngx_int_t
+ngx_http_convo_auth_ask(ngx_http_request_t *r, ngx_http_convo_auth_ctx_t *ctx,
+    ngx_uint_t refresh)
+{
+    ngx_http_convo_fetch_call_t  call;
+
+    ngx_memzero(&call, sizeof(ngx_http_convo_fetch_call_t));
+
+    call.method = NGX_HTTP_GET;
+    call.uri = ctx->conf->keys->name;
+    call.refresh = refresh ? 1 : 0;
+    call.handler = ngx_http_convo_auth_asked;
+    call.data = ctx;
+
+    ctx->refreshed = (refresh || ctx->asked) ? 1 : 0;
+    ctx->asked = 1;
+
+    if (ngx_http_convo_fetch(r, &call) != NGX_OK) {
+        return ngx_http_convo_auth_settle(ctx, CONVO_FAULT_INTERNAL);
+    }
+
+    ctx->state = ngx_http_convo_auth_waiting;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_convo_auth_asked(ngx_http_request_t *r, void *data,
+    const ngx_http_convo_fetch_answer_t *answer)
+{
+    ngx_http_convo_auth_ctx_t  *ctx = data;
+
+    ngx_http_convo_auth_keys_take(ctx->conf->keys, answer,
+                                  r->connection->log);
+
+    ctx->state = ngx_http_convo_auth_undecided;
+
+    ngx_http_core_run_phases(r);
+}
+
+
+/*
+ * CONVO_FAULT_NONE when the signature holds, with ctx->claims.  What the
+ * cache knows is only that; the claims are checked anew by every location.
+ */
+
+static convo_fault_e
+ngx_http_convo_auth_verify(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set)
+{
+    u_char                            key[NGX_HTTP_CONVO_AUTH_KEY_LEN];
+    ngx_uint_t                        known;
+    convo_fault_e                     fault;
+    ngx_http_convo_auth_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_convo_auth_module);
+    known = 0;
+
+    if (amcf->cache) {
+        ngx_http_convo_auth_cache_key(key, set, &ctx->token);
+        known = ngx_http_convo_auth_cache_has(amcf->cache, key);
+    }
+
+    if (!known) {
+        fault = ngx_http_convo_auth_verify_signature(ctx, set);
+        if (fault != CONVO_FAULT_NONE) {
+            return fault;
+        }
+    }
+
+    fault = ngx_http_convo_auth_read_claims(r, ctx);
+
+    if (fault == CONVO_FAULT_NONE && amcf->cache && !known) {
+        ngx_http_convo_auth_cache_put(amcf->cache, key,
+                                      convo_claims_expires(ctx->claims));
+    }
+
+    return fault;
+}
+
+
+static convo_fault_e
+ngx_http_convo_auth_verify_signature(const ngx_http_convo_auth_ctx_t *ctx,
+    const convo_jwks_t *set)
+{
+    convo_fault_e        fault;
+    const convo_jwk_t   *key;
+    convo_jws_header_t   header;
+
+    fault = convo_jws_read_header(&ctx->jws, &header);
+    if (fault != CONVO_FAULT_NONE) {
+        return fault;
+    }
+
+    key = convo_jwks_find(set, header.kid);
+    if (key == NULL) {
+        return CONVO_FAULT_UNKNOWN_KEY;
+    }
+
+    return convo_jwk_verify(key, header.alg, &ctx->jws);
+}
+
+
+/*
+ * The claims live until the request's pool goes, even when another location
+ * decides again: variables already handed out point into them.
+ */
+
+static convo_fault_e
+ngx_http_convo_auth_read_claims(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx)
+{
+    convo_fault_e        fault;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return CONVO_FAULT_INTERNAL;
+    }
+
+    fault = convo_jws_read_claims(&ctx->jws, &ctx->claims);
+
+    if (fault == CONVO_FAULT_NONE) {
+        cln->handler = ngx_http_convo_auth_free_claims;
+        cln->data = ctx->claims;
+    }
+
+    return fault;
+}
+
+
+static void
+ngx_http_convo_auth_free_claims(void *data)
+{
+    json_decref(data);
+}
+
+
+static convo_fault_e
+ngx_http_convo_auth_check(ngx_http_convo_auth_ctx_t *ctx)
+{
+    convo_fault_e  fault;
+
+    fault = convo_claims_check(ctx->claims, &ctx->conf->rules, ngx_time());
+    if (fault != CONVO_FAULT_NONE) {
+        return fault;
+    }
+
+    ctx->user.sub.data = (u_char *) convo_claims_subject(ctx->claims);
+    ctx->user.sub.len = ngx_strlen(ctx->user.sub.data);
+    ctx->user.expires = (time_t) convo_claims_expires(ctx->claims);
+
+    return CONVO_FAULT_NONE;
+}
+
+
+/*
+ * Sends the refusal and ends the request: NGX_DONE, which no phase takes for
+ * a pass, while the NGX_OK of a reply that was sent would be one to the
+ * access phase.  Under "satisfy any" NGINX wants the bare status instead, so
+ * that another access module may still let the request in.
+ */
+
+static ngx_int_t
+ngx_http_convo_auth_refuse(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx)
+{
+    ngx_int_t                   rc;
+    ngx_http_convo_problem_t    problem;
+    const convo_fault_reply_t  *reply;
+
+    reply = convo_fault_reply(ctx->fault);
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "convo auth: refused, %s", reply->word);
+
+    problem.status = reply->status;
+    problem.code = reply->code;
+    problem.detail = reply->detail;
+    problem.retry_after = -1;
+    problem.extra = NULL;
+
+    if (ngx_http_convo_auth_satisfies_any(r)
+        && problem.status < NGX_HTTP_INTERNAL_SERVER_ERROR)
+    {
+        if (problem.status == NGX_HTTP_UNAUTHORIZED
+            && ngx_http_convo_challenge(r, &problem) != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return problem.status;
+    }
+
+    rc = ngx_http_convo_send_problem(r, &problem);
+
+    ngx_http_finalize_request(r, rc);
+
+    return NGX_DONE;
+}

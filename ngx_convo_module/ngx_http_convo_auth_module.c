@@ -1,0 +1,381 @@
+
+/*
+ * The auth room: a verified token for every request of a location, and from
+ * it the user.  This file holds its directives, contexts and variables; how
+ * a request is decided is in ngx_http_convo_auth_decide.c, and the map of
+ * all files in ngx_http_convo_auth_private.h.
+ *
+ * A variable does no I/O and decides nothing: before the decision, and where
+ * sign-in is off, all of them are empty.
+ */
+
+
+#include "ngx_http_convo_auth_private.h"
+
+
+static ngx_int_t ngx_http_convo_auth_user_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_convo_auth_error_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_convo_auth_claim_text(ngx_http_request_t *r,
+    const json_t *claim, ngx_str_t *text);
+static void ngx_http_convo_auth_set_variable(ngx_http_variable_value_t *v,
+    const ngx_str_t *text);
+
+static ngx_int_t ngx_http_convo_auth_add_variables(ngx_conf_t *cf);
+static void *ngx_http_convo_auth_create_main_conf(ngx_conf_t *cf);
+static ngx_int_t ngx_http_convo_auth_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_convo_auth_init_process(ngx_cycle_t *cycle);
+
+
+static ngx_command_t  ngx_http_convo_auth_commands[] = {
+
+    { ngx_string("convo_auth"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_convo_auth_loc_conf_t, enable),
+      NULL },
+
+    { ngx_string("convo_auth_issuer"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_convo_auth_set_issuer,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("convo_auth_client"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_convo_auth_set_client,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("convo_auth_token_use"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_convo_auth_set_token_use,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("convo_auth_keys_file"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_convo_auth_set_keys_file,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("convo_auth_keys_request"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_convo_auth_set_keys_request,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("convo_auth_token"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_convo_auth_set_token,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("convo_auth_require"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_convo_auth_set_require,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("convo_auth_identity_provider"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_convo_auth_set_provider,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("convo_auth_leeway"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_convo_auth_set_leeway,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("convo_auth_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_convo_auth_set_cache,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_convo_auth_module_ctx = {
+    ngx_http_convo_auth_add_variables,     /* preconfiguration */
+    ngx_http_convo_auth_init,              /* postconfiguration */
+
+    ngx_http_convo_auth_create_main_conf,  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_convo_auth_create_loc_conf,   /* create location configuration */
+    ngx_http_convo_auth_merge_loc_conf     /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_convo_auth_module = {
+    NGX_MODULE_V1,
+    &ngx_http_convo_auth_module_ctx,       /* module context */
+    ngx_http_convo_auth_commands,          /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_convo_auth_init_process,      /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* "$convo_claim_" matches by prefix */
+
+static ngx_http_variable_t  ngx_http_convo_auth_variables[] = {
+
+    { ngx_string("convo_user"), NULL,
+      ngx_http_convo_auth_user_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("convo_auth_error"), NULL,
+      ngx_http_convo_auth_error_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("convo_claim_"), NULL,
+      ngx_http_convo_auth_claim_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
+
+      ngx_http_null_variable
+};
+
+
+static ngx_int_t
+ngx_http_convo_auth_user_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    const ngx_http_convo_auth_user_t  *user;
+
+    user = ngx_http_convo_auth_user(r);
+
+    ngx_http_convo_auth_set_variable(v, user ? &user->sub : NULL);
+
+    return NGX_OK;
+}
+
+
+/* why the request was refused, in one word */
+
+static ngx_int_t
+ngx_http_convo_auth_error_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                   word;
+    ngx_http_convo_auth_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
+
+    if (ctx == NULL || ctx->state != ngx_http_convo_auth_refused) {
+        ngx_http_convo_auth_set_variable(v, NULL);
+        return NGX_OK;
+    }
+
+    word.data = (u_char *) convo_fault_reply(ctx->fault)->word;
+    word.len = ngx_strlen(word.data);
+
+    ngx_http_convo_auth_set_variable(v, &word);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                  *name = (ngx_str_t *) data;
+
+    size_t                      prefix;
+    ngx_str_t                   text;
+    const json_t               *claim;
+    ngx_http_convo_auth_ctx_t  *ctx;
+
+    ngx_str_null(&text);
+
+    if (ngx_http_convo_auth_user(r)) {
+
+        ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
+        prefix = sizeof("convo_claim_") - 1;
+
+        claim = convo_claims_by_folded_name(ctx->claims,
+                                            (char *) name->data + prefix,
+                                            name->len - prefix);
+
+        if (claim
+            && ngx_http_convo_auth_claim_text(r, claim, &text) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_http_convo_auth_set_variable(v, text.data ? &text : NULL);
+
+    return NGX_OK;
+}
+
+
+/*
+ * A string as it is, anything else as JSON.  Left alone, which is the empty
+ * variable, for null and for text with a control character: such a text
+ * could end a header line upstream.
+ */
+
+static ngx_int_t
+ngx_http_convo_auth_claim_text(ngx_http_request_t *r, const json_t *claim,
+    ngx_str_t *text)
+{
+    char       *dump;
+    ngx_str_t   value;
+
+    if (json_is_null(claim)) {
+        return NGX_OK;
+    }
+
+    if (json_is_string(claim)) {
+        value.data = (u_char *) json_string_value(claim);
+        value.len = json_string_length(claim);
+
+    } else {
+        dump = json_dumps(claim, JSON_COMPACT|JSON_ENCODE_ANY);
+        if (dump == NULL) {
+            return NGX_ERROR;
+        }
+
+        value.len = ngx_strlen(dump);
+        value.data = ngx_pnalloc(r->pool, value.len + 1);
+
+        if (value.data) {
+            ngx_memcpy(value.data, dump, value.len);
+        }
+
+        free(dump);
+
+        if (value.data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (!convo_claims_has_control((char *) value.data, value.len)) {
+        *text = value;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_convo_auth_set_variable(ngx_http_variable_value_t *v,
+    const ngx_str_t *text)
+{
+    if (text == NULL) {
+        v->not_found = 1;
+        return;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->len = text->len;
+    v->data = text->data;
+}
+
+
+static ngx_int_t
+ngx_http_convo_auth_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_convo_auth_variables; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_http_convo_auth_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_convo_auth_main_conf_t  *amcf;
+
+    amcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_convo_auth_main_conf_t));
+    if (amcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&amcf->keys, cf->pool, 2,
+                       sizeof(ngx_http_convo_auth_keys_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return amcf;
+}
+
+
+static ngx_int_t
+ngx_http_convo_auth_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_convo_auth_rewrite_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_convo_auth_access_handler;
+
+    return NGX_OK;
+}
+
+
+/* jansson's hash seed, taken here and not within the first request */
+
+static ngx_int_t
+ngx_http_convo_auth_init_process(ngx_cycle_t *cycle)
+{
+    json_object_seed(0);
+
+    return NGX_OK;
+}

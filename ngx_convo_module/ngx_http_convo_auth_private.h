@@ -1,0 +1,221 @@
+/*
+ * What the files of the auth room share; other rooms see only
+ * ngx_http_convo_auth.h.
+ *
+ *   _auth_module.c   directives, contexts, variables
+ *   _auth_conf.c     what the directives mean, and what is refused
+ *   _auth_decide.c   the decision for a request, and its enforcement
+ *   _auth_token.c    where a request carries its token
+ *   _auth_keys.c     key sets: files, fetches, this process's last good keys
+ *   _auth_cache.c    verified tokens in shared memory
+ */
+
+#ifndef _NGX_HTTP_CONVO_AUTH_PRIVATE_H_INCLUDED_
+#define _NGX_HTTP_CONVO_AUTH_PRIVATE_H_INCLUDED_
+
+
+#include "ngx_http_convo_auth.h"
+#include "ngx_http_convo_fetch.h"
+#include "convo_claims.h"
+#include "convo_fault.h"
+#include "convo_jwks.h"
+#include "convo_jws.h"
+
+
+#if (__GNUC__ >= 4)
+#pragma GCC visibility push(hidden)
+#endif
+
+
+#define NGX_HTTP_CONVO_AUTH_KEY_LEN     32    /* SHA-256 */
+
+
+/*
+ * One source of keys: a file, or a request to a location of one server.  The
+ * source is configuration; only what "state" and "gate" point to changes.
+ */
+
+typedef struct ngx_http_convo_auth_gate_s  ngx_http_convo_auth_gate_t;
+
+typedef struct {
+    convo_jwks_t                 *set;        /* the last good keys */
+    ngx_msec_t                    asked;      /* the last fetch of any kind */
+    ngx_msec_t                    failed;     /* the last fetch in vain */
+    unsigned                      is_asked:1;
+    unsigned                      is_failed:1;
+} ngx_http_convo_auth_keys_state_t;
+
+typedef struct {
+    ngx_str_t                     name;       /* the path or the URI */
+    ngx_uint_t                    is_file;
+    ngx_msec_t                    check;      /* ask again after this */
+    void                         *server;     /* whose location the URI is */
+    u_char                        id[NGX_HTTP_CONVO_AUTH_KEY_LEN];
+    ngx_http_convo_auth_gate_t   *gate;       /* in shared memory */
+    ngx_http_convo_auth_keys_state_t  *state; /* of this process */
+} ngx_http_convo_auth_keys_t;
+
+
+typedef struct {
+    ngx_array_t                   keys;       /* keys_t *, requests in use */
+    ngx_shm_zone_t               *cache;      /* or NULL */
+    ngx_shm_zone_t               *gates;      /* or NULL */
+} ngx_http_convo_auth_main_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                    enable;
+
+    ngx_str_t                     issuer;
+    ngx_array_t                  *clients;    /* convo_text_t */
+    ngx_uint_t                    uses;       /* CONVO_CLAIMS_USE_* */
+    ngx_http_convo_auth_keys_t   *keys;
+
+    ngx_uint_t                    from_header;
+    ngx_str_t                     from_cookie;
+    ngx_str_t                     from_query;
+
+    ngx_array_t                  *requires;   /* convo_claims_require_t */
+    ngx_array_t                  *providers;  /* convo_text_t */
+    time_t                        leeway;
+
+    convo_claims_rules_t          rules;      /* the above, merged */
+} ngx_http_convo_auth_loc_conf_t;
+
+
+/* what is known of a request in the location it is in */
+
+typedef enum {
+    ngx_http_convo_auth_undecided = 0,
+    ngx_http_convo_auth_waiting,              /* for keys */
+    ngx_http_convo_auth_passed,
+    ngx_http_convo_auth_refused
+} ngx_http_convo_auth_state_e;
+
+typedef struct {
+    ngx_http_convo_auth_loc_conf_t  *conf;    /* decided for this location */
+    ngx_http_convo_auth_state_e   state;
+    convo_fault_e                 fault;      /* when refused */
+
+    ngx_str_t                     token;
+    convo_jws_t                   jws;
+    json_t                       *claims;     /* when the signature holds */
+    ngx_http_convo_auth_user_t    user;       /* when passed */
+
+    unsigned                      asked:1;    /* for keys as they are */
+    unsigned                      refreshed:1;  /* for an unknown kid */
+} ngx_http_convo_auth_ctx_t;
+
+
+extern ngx_module_t  ngx_http_convo_auth_module;
+
+
+/* _auth_conf.c: setters of ngx_command_t, and the two ends of a merge */
+
+char *ngx_http_convo_auth_set_issuer(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_convo_auth_set_client(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_convo_auth_set_token_use(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_convo_auth_set_keys_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_convo_auth_set_keys_request(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_convo_auth_set_token(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_convo_auth_set_require(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_convo_auth_set_provider(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_convo_auth_set_leeway(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_convo_auth_set_cache(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+void *ngx_http_convo_auth_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_convo_auth_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+
+
+/* _auth_decide.c */
+
+/* Handlers of the rewrite and the access phase. */
+ngx_int_t ngx_http_convo_auth_rewrite_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_convo_auth_access_handler(ngx_http_request_t *r);
+
+
+/* _auth_token.c */
+
+/*
+ * Finds the request's token, which lives as long as the request.  NGX_OK, or
+ * NGX_DECLINED when it carries none that counts here.
+ */
+ngx_int_t ngx_http_convo_auth_find_token(ngx_http_request_t *r,
+    const ngx_http_convo_auth_loc_conf_t *conf, ngx_str_t *token);
+
+
+/* _auth_keys.c */
+
+/* Reads a key file now.  NULL after an error was logged. */
+ngx_http_convo_auth_keys_t *ngx_http_convo_auth_keys_file(ngx_conf_t *cf,
+    const ngx_str_t *path);
+
+/* A source that belongs to no server yet; NULL when out of memory. */
+ngx_http_convo_auth_keys_t *ngx_http_convo_auth_keys_request(ngx_conf_t *cf,
+    const ngx_str_t *uri, ngx_msec_t check);
+
+/*
+ * The source as the server that is being merged has it: the location behind
+ * one URI is another in each server.  NULL when out of memory.
+ */
+ngx_http_convo_auth_keys_t *ngx_http_convo_auth_keys_bind(ngx_conf_t *cf,
+    ngx_http_convo_auth_keys_t *keys, const ngx_str_t *issuer);
+
+/* The keys that verify now, or NULL.  Valid until the event loop's turn. */
+const convo_jwks_t *ngx_http_convo_auth_keys_set(
+    const ngx_http_convo_auth_keys_t *keys);
+
+/* 1 when the caller shall fetch the document before it goes on, else 0. */
+ngx_uint_t ngx_http_convo_auth_keys_due(ngx_http_convo_auth_keys_t *keys);
+
+/* What to do about a kid that this process does not know. */
+
+typedef enum {
+    ngx_http_convo_auth_keys_nothing = 0,
+    ngx_http_convo_auth_keys_ask,             /* another process refreshed */
+    ngx_http_convo_auth_keys_refresh          /* past the cache */
+} ngx_http_convo_auth_keys_advice_e;
+
+ngx_http_convo_auth_keys_advice_e ngx_http_convo_auth_keys_unknown(
+    ngx_http_convo_auth_keys_t *keys);
+
+/* Takes what a fetch brought; keeps the last good keys when it is no good. */
+void ngx_http_convo_auth_keys_take(ngx_http_convo_auth_keys_t *keys,
+    const ngx_http_convo_fetch_answer_t *answer, ngx_log_t *log);
+
+
+/* _auth_cache.c */
+
+ngx_shm_zone_t *ngx_http_convo_auth_cache_add(ngx_conf_t *cf,
+    ngx_str_t *name, size_t size);
+
+/* The key under which a token verified by this set is kept. */
+void ngx_http_convo_auth_cache_key(u_char *key, const convo_jwks_t *set,
+    const ngx_str_t *token);
+
+/* 1 when the signature is known to hold, else 0; counts a hit or a miss. */
+ngx_uint_t ngx_http_convo_auth_cache_has(ngx_shm_zone_t *zone,
+    const u_char *key);
+
+/* Remembers that it holds, until the token expires; may silently not. */
+void ngx_http_convo_auth_cache_put(ngx_shm_zone_t *zone, const u_char *key,
+    time_t expires);
+
+
+#if (__GNUC__ >= 4)
+#pragma GCC visibility pop
+#endif
+
+
+#endif /* _NGX_HTTP_CONVO_AUTH_PRIVATE_H_INCLUDED_ */
