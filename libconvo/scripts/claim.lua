@@ -1,5 +1,6 @@
--- Moves tickets from the head of the queue to a fresh claim with a lease. The
--- users stay "waiting" in every eye.
+-- Moves tickets from the head of the queue to a claim with a lease: a fresh
+-- one, or one that the caller holds, whose lease then begins again. The users
+-- stay "waiting" in every eye.
 --
 -- An even number is taken, at least two, or none. A worker whose last batch
 -- had a ticket that could not be paired (silent, blocked) asks for an odd
@@ -26,8 +27,9 @@ if count < 2 then
 end
 
 local tickets = redis.call('LPOP', KEYS[1], count)
+local held = redis.call('ZCARD', KEYS[3])
 for i, ticket in ipairs(tickets) do
-    redis.call('ZADD', KEYS[3], i, ticket)
+    redis.call('ZADD', KEYS[3], held + i, ticket)
 end
 redis.call('ZADD', KEYS[2], now_ms() + tonumber(ARGV[4]), ARGV[1])
 
