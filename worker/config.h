@@ -1,0 +1,86 @@
+/*
+ * The worker's configuration: conf/worker.conf, read once at start.
+ *
+ * Lines of "name value ...", as in redis.conf; "#" at the start of a line
+ * begins a comment.  Everything is checked here, also the files it names, so
+ * that a worker which starts has a configuration that can work.  Read-only
+ * from then on, and shared by all threads.
+ */
+
+#ifndef CONVO_CONFIG_H
+#define CONVO_CONFIG_H
+
+#include "convo_keys.h"
+#include "convo_livekit_token.h"
+#include "convo_pairing.h"
+#include "convo_redis_url.h"
+#include "convo_secrets.h"
+
+#include <limits.h>
+#include <stdint.h>
+
+#define CONVO_CONFIG_LINE     4096 /* the longest line with its end */
+#define CONVO_CONFIG_WORDS    65   /* of one line: 64 pools */
+#define CONVO_CONFIG_POOLS    64
+#define CONVO_CONFIG_URL_MAX  255
+#define CONVO_CONFIG_NAME_MAX 63
+#define CONVO_CONFIG_ERROR    512
+
+/* What LiveKit is told for each room; no_show and absence stay below, so
+ * that a room is never closed before its session is over. */
+#define CONVO_ROOM_EMPTY_S     90
+#define CONVO_ROOM_DEPARTURE_S 60
+
+typedef struct {
+    char name[CONVO_POOL_MAX + 1];
+    size_t len;
+} convo_pool_t;
+
+typedef struct {
+    char url[CONVO_CONFIG_URL_MAX + 1]; /* without a slash at its end */
+    char key[CONVO_LIVEKIT_KEY_MAX + 1];
+    convo_secrets_t secrets; /* the first is signed with */
+    int64_t timeout_ms;
+} convo_livekit_config_t;
+
+typedef enum { CONVO_HISTORY_SQLITE } convo_history_kind_e;
+
+typedef struct {
+    char name[CONVO_CONFIG_NAME_MAX + 1]; /* this worker's, in the streams */
+
+    convo_redis_url_t redis;
+    int64_t redis_timeout_ms;
+
+    convo_pool_t pools[CONVO_CONFIG_POOLS];
+    size_t npools;
+
+    convo_livekit_config_t livekit;
+
+    convo_history_kind_e history;
+    char history_path[PATH_MAX];
+
+    int64_t match_interval_ms;
+    int64_t batch; /* even, 2 .. CONVO_PAIRING_MAX */
+    int64_t lease_ms;
+    int64_t silent_after_ms;
+    int64_t drop_after_ms;
+    int64_t restart_grace_ms;
+    int64_t no_show_ms;
+    int64_t absence_ms;
+    int64_t ticket_tries;
+    int log_level; /* convo_log_level_e */
+} convo_config_t;
+
+/*
+ * Reads the file at path and the files that it names, which are taken from
+ * its folder when their paths are relative.  Returns 0, or -1 with a sentence
+ * in error[CONVO_CONFIG_ERROR] that names file, line, directive, value and
+ * what was expected, and quotes no secret.
+ */
+int convo_config_load(convo_config_t *config, const char *path, char *error);
+
+/* The longest that one round of matching waits for others, in ms: what the
+ * lease must exceed. */
+int64_t convo_config_round_ms(const convo_config_t *config);
+
+#endif /* CONVO_CONFIG_H */

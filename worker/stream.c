@@ -1,0 +1,406 @@
+/*
+ * Reading one stream of each pool; see stream.h.
+ *
+ * Replies come from Redis, but what an entry holds may have been put there by
+ * hand: every access checks the type first, and an entry that is none is
+ * handed on as one without fields.
+ */
+
+#include "stream.h"
+#include "log.h"
+#include "stop.h"
+
+#include <string.h>
+#include <time.h>
+
+/* How long an entry is pending before its worker counts as dead; longer than
+ * any worker needs for a batch. */
+#define IDLE_MS 30000
+
+/* How often dead workers' entries are looked for. */
+#define TAKE_OVER_MS 10000
+
+#define BLOCK_MS 500
+
+/* Before the pools are open their groups are missing. */
+#define NO_GROUP_MS 500
+
+
+static int64_t
+monotonic_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+
+void
+convo_stream_open(convo_stream_t *stream, const convo_config_t *config,
+                  const char *who, const char *kind, convo_entries_pt handle,
+                  void *data)
+{
+    memset(stream, 0, sizeof(*stream));
+
+    stream->config = config;
+    stream->who = who;
+    stream->kind = kind;
+    stream->handle = handle;
+    stream->data = data;
+    stream->wait = convo_redis_new(config, who);
+    stream->work = convo_redis_new(config, who);
+}
+
+
+void
+convo_stream_close(convo_stream_t *stream)
+{
+    convo_redis_free(stream->wait);
+    convo_redis_free(stream->work);
+}
+
+
+/* --- entries: [[id, [name, value, ...]], ...] --- */
+
+static const redisReply *
+entry_at(const redisReply *entries, size_t index)
+{
+    const redisReply *entry = entries->element[index];
+
+    return convo_reply_is_array(entry, 2)
+                   && entry->element[0]->type == REDIS_REPLY_STRING
+               ? entry
+               : NULL;
+}
+
+
+const char *
+convo_stream_id(const redisReply *entries, size_t index)
+{
+    const redisReply *entry = entry_at(entries, index);
+
+    return entry != NULL ? entry->element[0]->str : "?";
+}
+
+
+convo_field_t
+convo_stream_field(const redisReply *entries, size_t index, const char *name)
+{
+    const redisReply *entry = entry_at(entries, index);
+    convo_field_t field = { NULL, 0 };
+
+    if (entry == NULL || entry->element[1]->type != REDIS_REPLY_ARRAY) {
+        return field;
+    }
+
+    entry = entry->element[1];
+
+    for (size_t i = 0; i + 1 < entry->elements; i += 2) {
+        if (convo_reply_is(entry->element[i], name)
+            && entry->element[i + 1]->type == REDIS_REPLY_STRING)
+        {
+            field.text = entry->element[i + 1]->str;
+            field.len = entry->element[i + 1]->len;
+            break;
+        }
+    }
+
+    return field;
+}
+
+
+/* --- done --- */
+
+static int
+acknowledge(convo_stream_t *stream, const convo_pool_t *pool,
+            const redisReply *entries)
+{
+    convo_redis_t *redis = stream->work;
+    size_t n = 0;
+
+    if (convo_redis_ready(redis) != 0) {
+        return -1;
+    }
+
+    convo_redis_begin(redis);
+    convo_redis_script(redis, CONVO_SCRIPT_DONE);
+    convo_redis_key(redis, pool, stream->kind, NULL, 0);
+    convo_redis_str(redis, CONVO_GROUP);
+
+    for (size_t i = 0; i < entries->elements; i++) {
+        const redisReply *entry = entry_at(entries, i);
+
+        if (entry != NULL) {
+            convo_redis_arg(redis, entry->element[0]->str,
+                            entry->element[0]->len);
+            n++;
+        }
+    }
+
+    if (n == 0) {
+        return 0;
+    }
+    if (convo_redis_run(redis) != 0) {
+        return -1;
+    }
+
+    return convo_reply_failed(convo_redis_reply(redis, 0), stream->who, "done")
+               ? -1
+               : 0;
+}
+
+
+/* Handles what was read of the pool at index; on a failure it is read again
+ * as pending. */
+static int
+handle(convo_stream_t *stream, size_t index, const redisReply *entries)
+{
+    const convo_pool_t *pool = &stream->config->pools[index];
+
+    if (entries->elements == 0) {
+        return 0;
+    }
+
+    if (stream->handle(stream->data, pool, entries) != 0
+        || acknowledge(stream, pool, entries) != 0)
+    {
+        strcpy(stream->cursor[index], "0");
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* --- reading --- */
+
+/* Up to "STREAMS", which the keys and the ids follow. */
+static void
+begin_read(convo_stream_t *stream, int64_t block_ms)
+{
+    convo_redis_t *redis = stream->wait;
+
+    convo_redis_begin(redis);
+    convo_redis_command(redis, "XREADGROUP");
+    convo_redis_str(redis, "GROUP");
+    convo_redis_str(redis, CONVO_GROUP);
+    convo_redis_str(redis, stream->config->name);
+    convo_redis_str(redis, "COUNT");
+    convo_redis_int(redis, CONVO_STREAM_BATCH);
+    if (block_ms > 0) {
+        convo_redis_str(redis, "BLOCK");
+        convo_redis_int(redis, block_ms);
+    }
+    convo_redis_str(redis, "STREAMS");
+}
+
+
+/* Runs the call: its reply, or NULL when there is nothing or a failure. */
+static const redisReply *
+run_read(convo_stream_t *stream, int *down)
+{
+    const redisReply *reply;
+
+    *down = convo_redis_run(stream->wait) != 0;
+    if (*down) {
+        return NULL;
+    }
+
+    reply = convo_redis_reply(stream->wait, 0);
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        if (strncmp(reply->str, "NOGROUP", 7) != 0) {
+            convo_reply_failed(reply, stream->who, "read");
+        }
+        convo_stop_wait(NO_GROUP_MS);
+        return NULL;
+    }
+
+    return reply->type == REDIS_REPLY_ARRAY ? reply : NULL;
+}
+
+
+/* [key, entries] of an answer to XREADGROUP: the entries, or NULL. */
+static const redisReply *
+entries_of(const redisReply *stream)
+{
+    return convo_reply_is_array(stream, 2)
+                   && stream->element[1]->type == REDIS_REPLY_ARRAY
+               ? stream->element[1]
+               : NULL;
+}
+
+
+static int
+read_own_pending(convo_stream_t *stream, size_t index)
+{
+    convo_redis_t *redis = stream->wait;
+    const redisReply *reply, *entries;
+    int down;
+
+    while (stream->cursor[index][0] != '\0' && !convo_stopping()) {
+        begin_read(stream, 0);
+        convo_redis_key(redis, &stream->config->pools[index], stream->kind,
+                        NULL, 0);
+        convo_redis_str(redis, stream->cursor[index]);
+
+        reply = run_read(stream, &down);
+        if (down) {
+            return -1;
+        }
+
+        entries = reply != NULL && reply->elements > 0
+                      ? entries_of(reply->element[0])
+                      : NULL;
+
+        if (entries == NULL || entries->elements == 0) {
+            stream->cursor[index][0] = '\0';
+            return 0;
+        }
+
+        /* those before are done with: the next ones come after this */
+        strncpy(stream->cursor[index],
+                convo_stream_id(entries, entries->elements - 1),
+                CONVO_STREAM_ID - 1);
+
+        if (handle(stream, index, entries) != 0) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+take_over(convo_stream_t *stream, size_t index)
+{
+    convo_redis_t *redis = stream->wait;
+    const redisReply *reply;
+    int down;
+
+    convo_redis_begin(redis);
+    convo_redis_command(redis, "XAUTOCLAIM");
+    convo_redis_key(redis, &stream->config->pools[index], stream->kind, NULL,
+                    0);
+    convo_redis_str(redis, CONVO_GROUP);
+    convo_redis_str(redis, stream->config->name);
+    convo_redis_int(redis, IDLE_MS);
+    convo_redis_str(redis, "0-0");
+    convo_redis_str(redis, "COUNT");
+    convo_redis_int(redis, CONVO_STREAM_BATCH);
+
+    reply = run_read(stream, &down);
+    if (down) {
+        return -1;
+    }
+
+    if (reply == NULL || !convo_reply_is_array(reply, 2)
+        || reply->element[1]->type != REDIS_REPLY_ARRAY
+        || reply->element[1]->elements == 0)
+    {
+        return 0;
+    }
+
+    convo_log(CONVO_LOG_WARN, stream->who,
+              "pool %s: %zu entries of a worker that has gone",
+              stream->config->pools[index].name, reply->element[1]->elements);
+
+    return handle(stream, index, reply->element[1]);
+}
+
+
+static size_t
+pool_of_key(const convo_stream_t *stream, const redisReply *key)
+{
+    const convo_config_t *config = stream->config;
+
+    for (size_t i = 0; i < config->npools; i++) {
+        convo_key_t name;
+
+        convo_key(&name, config->pools[i].name, config->pools[i].len,
+                  stream->kind, NULL, 0);
+        if (convo_reply_is(key, name.name)) {
+            return i;
+        }
+    }
+
+    return config->npools;
+}
+
+
+static int
+read_new(convo_stream_t *stream)
+{
+    const convo_config_t *config = stream->config;
+    const redisReply *reply;
+    int64_t block_ms = config->redis_timeout_ms / 2;
+    int down, failed = 0;
+
+    begin_read(stream, block_ms < BLOCK_MS ? block_ms : BLOCK_MS);
+
+    for (size_t i = 0; i < config->npools; i++) {
+        convo_redis_key(stream->wait, &config->pools[i], stream->kind, NULL,
+                        0);
+    }
+    for (size_t i = 0; i < config->npools; i++) {
+        convo_redis_str(stream->wait, ">");
+    }
+
+    reply = run_read(stream, &down);
+    if (down) {
+        return -1;
+    }
+
+    for (size_t i = 0; reply != NULL && i < reply->elements; i++) {
+        const redisReply *entries = entries_of(reply->element[i]);
+        size_t index;
+
+        if (entries == NULL) {
+            continue;
+        }
+        index = pool_of_key(stream, reply->element[i]->element[0]);
+        if (index < config->npools) {
+            failed |= handle(stream, index, entries) != 0;
+        }
+    }
+
+    return failed ? -1 : 0;
+}
+
+
+int
+convo_stream_pass(convo_stream_t *stream)
+{
+    const convo_config_t *config = stream->config;
+    int64_t now = monotonic_ms();
+    int due;
+
+    if (convo_redis_ready(stream->wait) != 0) {
+        return -1;
+    }
+
+    if (stream->connects != convo_redis_connects(stream->wait)) {
+        stream->connects = convo_redis_connects(stream->wait);
+        for (size_t i = 0; i < config->npools; i++) {
+            strcpy(stream->cursor[i], "0");
+        }
+    }
+
+    due = now - stream->taken_over_at_ms >= TAKE_OVER_MS;
+    if (due) {
+        stream->taken_over_at_ms = now;
+    }
+
+    for (size_t i = 0; i < config->npools && !convo_stopping(); i++) {
+        if (read_own_pending(stream, i) != 0
+            || (due && take_over(stream, i) != 0))
+        {
+            return -1;
+        }
+    }
+
+    return convo_stopping() ? 0 : read_new(stream);
+}
