@@ -27,7 +27,7 @@ ASAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
              -fno-omit-frame-pointer
 
 .PHONY: help run up down test test-nginx lint asan build module worker units \
-        install clean setup-build setup-run setup-test FORCE
+        page install clean setup-build setup-run setup-test FORCE
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -37,10 +37,10 @@ help:           ## this list
 
 # --- running
 
-run: setup-run build    ## start the whole stack on loopback; Ctrl-C ends it
+run: setup-run build page  ## start the whole stack on loopback; Ctrl-C ends it
 	@exec dev/stack run
 
-up: setup-run build     ## the same in the background, ready when it returns
+up: setup-run build page   ## the same in the background, ready when it returns
 	@dev/stack up
 
 down:                   ## end what `make up` started
@@ -48,7 +48,7 @@ down:                   ## end what `make up` started
 
 # --- testing
 
-test: setup-test build units    ## every suite; nothing is skipped
+test: setup-test build page units    ## every suite; nothing is skipped
 	@t/all
 
 test-nginx: setup-test module   ## the Test::Nginx suites of the edge alone
@@ -100,6 +100,12 @@ $(SCRIPTS): libconvo/scripts/embed $(wildcard libconvo/scripts/*.lua \
 
 -include $(shell find $(OUT) -name '*.d' 2> /dev/null)
 
+page: web/dist/index.html
+
+web/dist/index.html: $(wildcard web/*.* web/public/* web/src/*)
+	@echo "  PAGE $(@D)"
+	@cd web && npm run --silent build -- --logLevel warn
+
 # --- the rest
 
 install: build          ## to $(DESTDIR)$(PREFIX)
@@ -109,7 +115,7 @@ install: build          ## to $(DESTDIR)$(PREFIX)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/convo/conf conf/*.conf
 
 clean:                  ## remove what was built (.deps stays)
-	rm -rf build libconvo/generated
+	rm -rf build libconvo/generated web/dist
 
 setup-build setup-run setup-test: setup-%:
 	@dev/setup $*
