@@ -26,8 +26,8 @@ UNITS     := $(patsubst %.c,$(OUT)/%,$(TESTS))
 ASAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
              -fno-omit-frame-pointer
 
-.PHONY: help run up down test test-nginx lint asan build module worker units \
-        page install clean setup-build setup-run setup-test FORCE
+.PHONY: help run up down test test-nginx lint asan build module test-module \
+        worker units page install clean setup-build setup-run setup-test
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -48,17 +48,17 @@ down:                   ## end what `make up` started
 
 # --- testing
 
-test: setup-test build page units    ## every suite; nothing is skipped
+test: setup-test build page test-module units   ## every suite; nothing is skipped
 	@t/all
 
-test-nginx: setup-test module   ## the Test::Nginx suites of the edge alone
+test-nginx: setup-test test-module  ## the Test::Nginx suites of the edge
 	@t/run
 
 lint: setup-test $(SCRIPTS)     ## style and static checks
 	@dev/lint
 
 asan: setup-test                ## the suites under ASan and UBSan
-	@dev/nginx-build static .deps/nginx-src $(CURDIR)/build/asan \
+	@CONVO_TEST_MODULE=1 dev/nginx-build static .deps/nginx-src build/asan \
 	    "-g -O1 $(ASAN) -DNGX_DEBUG_PALLOC=1"
 	@$(MAKE) --no-print-directory OUT=build/asan CFLAGS='-g -O1' \
 	    SANITIZE='$(ASAN)' worker units
@@ -70,6 +70,9 @@ build: module worker    ## the edge's module and the worker, in build/
 
 module: setup-build $(SCRIPTS)  ## the module; NGINX_SRC=DIR: any NGINX tree
 	@dev/nginx-build dynamic $(NGINX_SRC) $(OUT)
+
+test-module: setup-build $(SCRIPTS)     # with t/module in it
+	@CONVO_TEST_MODULE=1 dev/nginx-build dynamic $(NGINX_SRC) $(OUT)/test
 
 worker: setup-build $(OUT)/convo-worker
 
