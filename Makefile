@@ -103,7 +103,7 @@ $(SCRIPTS): libconvo/scripts/embed $(wildcard libconvo/scripts/*.lua \
 
 -include $(shell find $(OUT) -name '*.d' 2> /dev/null)
 
-page: web/dist/index.html
+page: setup-run web/dist/index.html   ## the page, in web/dist/
 
 web/dist/index.html: $(wildcard web/*.* web/public/* web/src/*)
 	@echo "  PAGE $(@D)"
