@@ -113,7 +113,6 @@ sub section_values ($section, $head, $body) {
 }
 
 sub apply_filter ($filter, @values) {
-    $filter =~ s/=(.*)//s;
     my $code = main->can($filter) // $FILTER{$filter};
     die "unknown filter \"$filter\"\n" if !$code;
     return $code->(@values);

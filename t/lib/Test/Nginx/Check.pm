@@ -61,7 +61,7 @@ sub check_response ($block, $response, $i, $run, $many) {
     check_code($block, $response, $i, $many);
     check_raw_headers($block, $response, $i, $many);
     check_headers($block, $response, $i, $many);
-    filter_body($block, $response, $i, $many);
+    filter_body($block, $response, $i);
     check_body($block, $response, $i, $run, $many);
     for my $check (@body_checks) {
         $check->($block, $response->content, $i, $run, 0);
@@ -143,7 +143,7 @@ sub with_ports ($text) {
 
 # Sends the body through the functions of response_body_filters: names, a
 # code reference, a list of them, or one such list per request.
-sub filter_body ($block, $response, $i, $many) {
+sub filter_body ($block, $response, $i) {
     my $filters = $block->response_body_filters // return;
     $filters = [split ' ', $filters] if !ref $filters;
     $filters = [$filters] if ref $filters eq 'CODE';

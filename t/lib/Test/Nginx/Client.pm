@@ -16,7 +16,7 @@ package Test::Nginx::Client;
 
 use v5.36;
 
-use Errno qw(EAGAIN EINTR EINPROGRESS);
+use Errno qw(EAGAIN EINTR);
 use Exporter qw(import);
 use IO::Select ();
 use IO::Socket::INET ();

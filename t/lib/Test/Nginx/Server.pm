@@ -15,11 +15,9 @@ package Test::Nginx::Server;
 
 use v5.36;
 
-use Cwd ();
 use Exporter qw(import);
 use File::Path qw(make_path remove_tree);
 use IO::Socket::INET ();
-use List::Util qw(shuffle);
 use POSIX qw(WNOHANG);
 use Test::More ();
 use Time::HiRes qw(sleep time);

@@ -51,7 +51,10 @@ use Test::Nginx::Util qw(
     sleep_time
 );
 
-use constant SHOWN_LOG_LINES => 20;
+use constant {
+    SHOWN_LOG_LINES => 20,
+    VALGRIND_FACTOR => 5,     # how much longer the client waits there
+};
 
 my @FROM_TEST_MORE = qw(
     ok is isnt like unlike is_deeply cmp_ok pass fail diag note explain plan
@@ -331,6 +334,7 @@ sub run_requests ($block, $run) {
     my $pipelined = $block->pipelined_requests;
     my $total = $pipelined ? @$pipelined : @requests;
     my $timeout_s = parse_time(scalar $block->timeout) // timeout();
+    $timeout_s *= VALGRIND_FACTOR if $Test::Nginx::Util::UseValgrind;
     my ($rest, $packets);
     for my $i (0 .. $total - 1) {
         if (!$pipelined || $i == 0) {
