@@ -1,0 +1,403 @@
+/*
+ * convo_claims: each rule at its edge, and what comes before what.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "convo_claims.h"
+
+#define NOW 1000000
+#define TEXT(s) { s, sizeof(s) - 1 }
+
+static const convo_text_t clients[] = { TEXT("client-1"), TEXT("client-2") };
+static const convo_text_t providers[] = { TEXT("Google") };
+
+/* What a location asks for; tests copy it and ask for more. */
+static const convo_claims_rules_t plain = {
+    .issuer = TEXT("https://idp.example/pool"),
+    .clients = clients,
+    .nclients = 2,
+    .uses = CONVO_CLAIMS_USE_ID,
+    .leeway_s = 30,
+};
+
+/* { "iss": "https:\/\/idp.example\/pool", "aud": "client-1", "sub": "u-1",
+ *   "token_use": "id", "exp": NOW + 300 } */
+static const char good[] =
+    "{\"iss\":\"https:\\/\\/idp.example\\/pool\",\"aud\":\"client-1\","
+    "\"sub\":\"u-1\",\"token_use\":\"id\",\"exp\":1000300}";
+
+
+/* The fault of the good token with these members put over it. */
+static convo_fault_e
+check(const convo_claims_rules_t *rules, const char *members)
+{
+    json_t *claims = json_loads(good, 0, NULL);
+    json_t *changes = json_loads(members, 0, NULL);
+    convo_fault_e fault;
+    const char *key;
+    json_t *value;
+    void *next;
+
+    assert_non_null(claims);
+    assert_non_null(changes);
+
+    json_object_update(claims, changes);
+
+    /* "-" takes a claim away */
+    json_object_foreach_safe(claims, next, key, value) {
+        if (json_is_string(value)
+            && strcmp(json_string_value(value), "-") == 0) {
+            json_object_del(claims, key);
+        }
+    }
+
+    fault = convo_claims_check(claims, rules, NOW);
+
+    json_decref(claims);
+    json_decref(changes);
+
+    return fault;
+}
+
+
+static void
+a_good_token_passes(void **state)
+{
+    (void) state;
+
+    assert_int_equal(check(&plain, "{}"), CONVO_FAULT_NONE);
+    assert_int_equal(check(&plain, "{\"aud\":\"client-2\"}"),
+                     CONVO_FAULT_NONE);
+    assert_int_equal(check(&plain, "{\"aud\":[\"client-1\"]}"),
+                     CONVO_FAULT_NONE);
+}
+
+
+static void
+the_issuer_is_exact(void **state)
+{
+    static const char *const others[] = {
+        "{\"iss\":\"-\"}", "{\"iss\":null}", "{\"iss\":1}",
+        "{\"iss\":[\"https://idp.example/pool\"]}",
+        "{\"iss\":\"https://idp.example/pool/\"}",
+        "{\"iss\":\"https://idp.example/poo\"}",
+        "{\"iss\":\"https://idp.example/pool2\"}",
+        "{\"iss\":\"HTTPS://idp.example/pool\"}", "{\"iss\":\"\"}",
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(check(&plain, others[i]), CONVO_FAULT_ISSUER);
+    }
+}
+
+
+static void
+a_token_for_another_client_is_refused(void **state)
+{
+    static const char *const others[] = {
+        "{\"aud\":\"-\"}", "{\"aud\":\"client-3\"}", "{\"aud\":\"client\"}",
+        "{\"aud\":\"client-1 \"}", "{\"aud\":[]}", "{\"aud\":[1]}",
+        "{\"aud\":[\"client-1\",\"client-3\"]}", "{\"aud\":{}}",
+        "{\"aud\":\"-\",\"client_id\":\"client-1\"}",
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(check(&plain, others[i]), CONVO_FAULT_CLIENT);
+    }
+}
+
+
+static void
+an_id_token_is_no_access_token(void **state)
+{
+    static const char access[] =
+        "{\"token_use\":\"access\",\"aud\":\"-\",\"client_id\":\"client-1\"}";
+    convo_claims_rules_t rules = plain;
+
+    (void) state;
+
+    assert_int_equal(check(&rules, access), CONVO_FAULT_TOKEN_USE);
+    assert_int_equal(check(&rules, "{\"token_use\":\"-\"}"),
+                     CONVO_FAULT_TOKEN_USE);
+    assert_int_equal(check(&rules, "{\"token_use\":[\"id\"]}"),
+                     CONVO_FAULT_TOKEN_USE);
+
+    rules.uses = CONVO_CLAIMS_USE_ACCESS;
+    assert_int_equal(check(&rules, access), CONVO_FAULT_NONE);
+    assert_int_equal(check(&rules, "{}"), CONVO_FAULT_TOKEN_USE);
+
+    /* its client must be in "client_id", not in "aud" */
+    assert_int_equal(check(&rules, "{\"token_use\":\"access\"}"),
+                     CONVO_FAULT_CLIENT);
+
+    rules.uses |= CONVO_CLAIMS_USE_ID;
+    assert_int_equal(check(&rules, access), CONVO_FAULT_NONE);
+    assert_int_equal(check(&rules, "{}"), CONVO_FAULT_NONE);
+    assert_int_equal(check(&rules, "{\"token_use\":\"refresh\"}"),
+                     CONVO_FAULT_TOKEN_USE);
+}
+
+
+static void
+times_count_to_the_second_of_the_leeway(void **state)
+{
+    (void) state;
+
+    assert_int_equal(check(&plain, "{\"exp\":999971}"), CONVO_FAULT_NONE);
+    assert_int_equal(check(&plain, "{\"exp\":999970}"), CONVO_FAULT_EXPIRED);
+    assert_int_equal(check(&plain, "{\"exp\":999970.5}"), CONVO_FAULT_NONE);
+
+    assert_int_equal(check(&plain, "{\"nbf\":1000030}"), CONVO_FAULT_NONE);
+    assert_int_equal(check(&plain, "{\"nbf\":1000031}"),
+                     CONVO_FAULT_NOT_YET_VALID);
+    assert_int_equal(check(&plain, "{\"nbf\":1000030.5}"),
+                     CONVO_FAULT_NOT_YET_VALID);
+
+    assert_int_equal(check(&plain, "{\"iat\":1000030}"), CONVO_FAULT_NONE);
+    assert_int_equal(check(&plain, "{\"iat\":1000031}"),
+                     CONVO_FAULT_NOT_YET_VALID);
+}
+
+
+static void
+what_is_no_time_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "{\"exp\":\"-\"}", "{\"exp\":\"1000300\"}", "{\"exp\":null}",
+        "{\"exp\":true}", "{\"exp\":[1000300]}", "{\"exp\":-1}",
+        "{\"exp\":1e300}", "{\"exp\":9007199254740994}",
+        "{\"nbf\":\"0\"}", "{\"nbf\":-1}", "{\"nbf\":null}",
+        "{\"iat\":\"0\"}", "{\"iat\":1e17}",
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(check(&plain, bad[i]), CONVO_FAULT_CLAIMS);
+    }
+}
+
+
+static void
+a_subject_is_a_name(void **state)
+{
+    char longest[CONVO_CLAIMS_SUB_MAX + 64];
+    static const char *const bad[] = {
+        "{\"sub\":\"-\"}", "{\"sub\":\"\"}", "{\"sub\":1}",
+        "{\"sub\":\"a\\nb\"}", "{\"sub\":\"a\\u007f\"}", "{\"sub\":null}",
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(check(&plain, bad[i]), CONVO_FAULT_SUBJECT);
+    }
+
+    memset(longest, 's', sizeof(longest));
+    memcpy(longest, "{\"sub\":\"", 8);
+    strcpy(longest + 8 + CONVO_CLAIMS_SUB_MAX, "\"}");
+    assert_int_equal(check(&plain, longest), CONVO_FAULT_NONE);
+    strcpy(longest + 8 + CONVO_CLAIMS_SUB_MAX, "s\"}");
+    assert_int_equal(check(&plain, longest), CONVO_FAULT_SUBJECT);
+}
+
+
+static void
+required_claims_hold_as_json(void **state)
+{
+    static const struct {
+        convo_claims_require_t require;
+        const char *holds;
+        const char *fails;
+    } cases[] = {
+        { { "a", TEXT("x") }, "{\"a\":\"x\"}", "{\"a\":\"X\"}" },
+        { { "a", TEXT("x") }, "{\"a\":[\"y\",\"x\"]}", "{\"a\":[\"y\"]}" },
+        { { "a", TEXT("x") }, "{\"a\":\"x\"}", "{\"a\":{\"x\":1}}" },
+        { { "a", TEXT("true") }, "{\"a\":true}", "{\"a\":1}" },
+        { { "a", TEXT("false") }, "{\"a\":false}", "{\"a\":null}" },
+        { { "a", TEXT("15") }, "{\"a\":15}", "{\"a\":15.0}" },
+        { { "a", TEXT("-9223372036854775808") },
+          "{\"a\":-9223372036854775808}", "{}" },
+        { { "a", TEXT("") }, "{\"a\":\"\"}", "{}" },
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        convo_claims_rules_t rules = plain;
+
+        rules.requires = &cases[i].require;
+        rules.nrequires = 1;
+
+        assert_int_equal(check(&rules, cases[i].holds), CONVO_FAULT_NONE);
+        assert_int_equal(check(&rules, cases[i].fails),
+                         CONVO_FAULT_REQUIRED_CLAIM);
+    }
+}
+
+
+static void
+an_unverified_address_is_not_verified(void **state)
+{
+    static const convo_claims_require_t verified = { "email_verified",
+                                                     TEXT("true") };
+    static const char *const bad[] = {
+        "{}", "{\"email_verified\":false}", "{\"email_verified\":1}",
+        "{\"email_verified\":\"True\"}", "{\"email_verified\":\"1\"}",
+        "{\"email_verified\":null}", "{\"email_verified\":\"false\"}",
+        "{\"Email_Verified\":true}",
+    };
+    convo_claims_rules_t rules = plain;
+
+    (void) state;
+
+    rules.requires = &verified;
+    rules.nrequires = 1;
+
+    assert_int_equal(check(&rules, "{\"email_verified\":true}"),
+                     CONVO_FAULT_NONE);
+    assert_int_equal(check(&rules, "{\"email_verified\":\"true\"}"),
+                     CONVO_FAULT_NONE);
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(check(&rules, bad[i]),
+                         CONVO_FAULT_EMAIL_NOT_VERIFIED);
+    }
+}
+
+
+static void
+a_provider_counts_only_by_its_identity(void **state)
+{
+    static const char *const good_ones[] = {
+        "{\"identities\":[{\"providerName\":\"Google\"}]}",
+        "{\"identities\":[{\"providerName\":\"X\"},"
+        "{\"providerName\":\"Google\"}]}",
+        "{\"identities\":\"[{\\\"providerName\\\":\\\"Google\\\"}]\"}",
+    };
+    static const char *const bad[] = {
+        "{}", "{\"identities\":[]}", "{\"identities\":null}",
+        "{\"identities\":\"\"}", "{\"identities\":\"Google\"}",
+        "{\"identities\":[\"Google\"]}",
+        "{\"identities\":[{\"providerName\":\"google\"}]}",
+        "{\"identities\":[{\"providerName\":\"GoogleX\"}]}",
+        "{\"identities\":[{\"providerType\":\"Google\"}]}",
+        "{\"identities\":{\"providerName\":\"Google\"}}",
+        "{\"identities\":\"{\\\"providerName\\\":\\\"Google\\\"}\"}",
+        "{\"identities\":\"[[[[[[[[[[\"}",
+        "{\"cognito:username\":\"Google_1\","
+        "\"cognito:groups\":[\"pool_Google\"]}",
+    };
+    convo_claims_rules_t rules = plain;
+
+    (void) state;
+
+    rules.providers = providers;
+    rules.nproviders = 1;
+
+    for (size_t i = 0; i < sizeof(good_ones) / sizeof(good_ones[0]); i++) {
+        assert_int_equal(check(&rules, good_ones[i]), CONVO_FAULT_NONE);
+    }
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(check(&rules, bad[i]), CONVO_FAULT_PROVIDER);
+    }
+}
+
+
+static void
+a_tokens_own_faults_come_before_a_refusal(void **state)
+{
+    static const convo_claims_require_t verified = { "email_verified",
+                                                     TEXT("true") };
+    convo_claims_rules_t rules = plain;
+
+    (void) state;
+
+    rules.requires = &verified;
+    rules.nrequires = 1;
+    rules.providers = providers;
+    rules.nproviders = 1;
+
+    assert_int_equal(check(&rules, "{\"iss\":\"-\"}"), CONVO_FAULT_ISSUER);
+    assert_int_equal(check(&rules, "{\"exp\":1}"), CONVO_FAULT_EXPIRED);
+    assert_int_equal(check(&rules, "{\"sub\":\"\"}"), CONVO_FAULT_SUBJECT);
+    assert_int_equal(convo_fault_reply(CONVO_FAULT_EXPIRED)->status, 401);
+    assert_int_equal(convo_fault_reply(CONVO_FAULT_PROVIDER)->status, 403);
+}
+
+
+static void
+a_folded_name_finds_one_claim(void **state)
+{
+    json_t *claims = json_loads("{\"cognito:groups\":1,\"givenName\":2,"
+                                "\"a:b\":3,\"a-b\":4,\"c-d\":5,\"c_d\":6}",
+                                0, NULL);
+
+    (void) state;
+
+#define FOUND(name)                                                           \
+    json_integer_value(                                                       \
+        convo_claims_by_folded_name(claims, name, sizeof(name) - 1))
+
+    assert_int_equal(FOUND("cognito_groups"), 1);
+    assert_int_equal(FOUND("givenname"), 2);
+    assert_int_equal(FOUND("c_d"), 6);
+    assert_null(convo_claims_by_folded_name(claims, "a_b", 3));
+    assert_null(convo_claims_by_folded_name(claims, "cognito", 7));
+
+    json_decref(claims);
+}
+
+
+static void
+every_fault_has_a_reply(void **state)
+{
+    (void) state;
+
+    for (int i = CONVO_FAULT_NONE + 1; i < CONVO_FAULT_COUNT; i++) {
+        const convo_fault_reply_t *reply = convo_fault_reply(i);
+
+        assert_in_range(reply->status, 401, 503);
+        assert_non_null(reply->word);
+        assert_non_null(reply->code);
+        assert_null(strchr(reply->detail, '"'));
+    }
+
+    assert_int_equal(convo_fault_reply(CONVO_FAULT_NONE)->status, 500);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_good_token_passes),
+        cmocka_unit_test(the_issuer_is_exact),
+        cmocka_unit_test(a_token_for_another_client_is_refused),
+        cmocka_unit_test(an_id_token_is_no_access_token),
+        cmocka_unit_test(times_count_to_the_second_of_the_leeway),
+        cmocka_unit_test(what_is_no_time_is_refused),
+        cmocka_unit_test(a_subject_is_a_name),
+        cmocka_unit_test(required_claims_hold_as_json),
+        cmocka_unit_test(an_unverified_address_is_not_verified),
+        cmocka_unit_test(a_provider_counts_only_by_its_identity),
+        cmocka_unit_test(a_tokens_own_faults_come_before_a_refusal),
+        cmocka_unit_test(a_folded_name_finds_one_claim),
+        cmocka_unit_test(every_fault_has_a_reply),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
