@@ -42,7 +42,7 @@ static convo_fault_e ngx_http_convo_auth_verify_signature(
 static convo_fault_e ngx_http_convo_auth_read_claims(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
 static void ngx_http_convo_auth_free_claims(void *data);
-static convo_fault_e ngx_http_convo_auth_check(
+static convo_fault_e ngx_http_convo_auth_check_claims(
     ngx_http_convo_auth_ctx_t *ctx);
 static ngx_int_t ngx_http_convo_auth_refuse(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
@@ -248,7 +248,7 @@ ngx_http_convo_auth_decide(ngx_http_request_t *r,
     }
 
     if (fault == CONVO_FAULT_NONE) {
-        fault = ngx_http_convo_auth_check(ctx);
+        fault = ngx_http_convo_auth_check_claims(ctx);
     }
 
     return ngx_http_convo_auth_settle(ctx, fault);
@@ -430,7 +430,7 @@ ngx_http_convo_auth_free_claims(void *data)
 
 
 static convo_fault_e
-ngx_http_convo_auth_check(ngx_http_convo_auth_ctx_t *ctx)
+ngx_http_convo_auth_check_claims(ngx_http_convo_auth_ctx_t *ctx)
 {
     convo_fault_e  fault;
 

@@ -3,7 +3,8 @@
  * ngx_http_convo_auth.h.
  *
  *   _auth_module.c   directives, contexts, variables
- *   _auth_conf.c     what the directives mean, and what is refused
+ *   _auth_conf.c     what the directives mean, and how they inherit
+ *   _auth_check.c    what a location as a whole must have, and must not
  *   _auth_decide.c   the decision for a request, and its enforcement
  *   _auth_token.c    where a request carries its token
  *   _auth_keys.c     key sets: files, fetches, this process's last good keys
@@ -110,7 +111,7 @@ typedef struct {
 extern ngx_module_t  ngx_http_convo_auth_module;
 
 
-/* _auth_conf.c: setters of ngx_command_t, and the two ends of a merge */
+/* _auth_conf.c: setters of ngx_command_t, creation and merge */
 
 char *ngx_http_convo_auth_set_issuer(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -136,6 +137,13 @@ char *ngx_http_convo_auth_set_cache(ngx_conf_t *cf, ngx_command_t *cmd,
 void *ngx_http_convo_auth_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_convo_auth_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+
+
+/* _auth_check.c */
+
+/* NGX_CONF_ERROR, logged, when the merged location cannot be protected. */
+char *ngx_http_convo_auth_check(ngx_conf_t *cf,
+    const ngx_http_convo_auth_loc_conf_t *conf);
 
 
 /* _auth_decide.c */
