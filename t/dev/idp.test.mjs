@@ -440,6 +440,23 @@ test('a session signs in without a page until logout', async () => {
   assert.match(page.text, /Continue with\s+Google/);
 });
 
+test('logout ends the session of the browser, not the tokens', async () => {
+  const browser = new Browser();
+  const tokens = await enter('sue', { browser });
+
+  await browser.open(`${idp.origin}/logout?${new URLSearchParams({
+    client_id: CLIENT, logout_uri: APP,
+  })}`, { stopAt: APP });
+
+  const again = await requestTokens(idp.origin, {
+    grant_type: 'refresh_token',
+    client_id: CLIENT,
+    refresh_token: tokens.refresh_token,
+  });
+
+  assert.equal(decodeJwt(again.id_token).sub, decodeJwt(tokens.id_token).sub);
+});
+
 test('prompt=login lets another person in at the same browser', async () => {
   const browser = new Browser();
 
