@@ -48,7 +48,7 @@ down:                   ## end what `make up` started
 
 # --- testing
 
-test: setup-test build page test-module units   ## every suite; nothing is skipped
+test: setup-test build page test-module units ## every suite, none skipped
 	@t/all
 
 test-nginx: setup-test test-module  ## the Test::Nginx suites of the edge
