@@ -118,7 +118,7 @@ is_text(const redisReply *reply, const char *text, size_t len)
 
 static void
 judge_ticket(const convo_claim_t *claim, convo_ticket_t *ticket,
-             const redisReply *user, int64_t now)
+             const redisReply *user)
 {
     if (!convo_reply_is_array(user, FIELDS)) {
         set_faulty(ticket, "the user's key holds no user");
@@ -139,7 +139,7 @@ judge_ticket(const convo_claim_t *claim, convo_ticket_t *ticket,
         }
     }
 
-    if (now - convo_reply_int(user->element[SEEN])
+    if (claim->now - convo_reply_int(user->element[SEEN])
         <= claim->config->silent_after_ms)
     {
         ticket->fate = CONVO_TICKET_GOOD;
@@ -153,7 +153,6 @@ look(convo_claim_t *claim, size_t first)
 {
     convo_redis_t *redis = claim->redis;
     size_t call = 1;
-    int64_t now;
 
     convo_redis_begin(redis);
     convo_redis_command(redis, "TIME");
@@ -176,7 +175,7 @@ look(convo_claim_t *claim, size_t first)
         return -1;
     }
 
-    now = convo_reply_time(convo_redis_reply(redis, 0));
+    claim->now = convo_reply_time(convo_redis_reply(redis, 0));
 
     for (size_t i = first; i < claim->n; i++) {
         convo_ticket_t *ticket = &claim->tickets[i];
@@ -184,7 +183,7 @@ look(convo_claim_t *claim, size_t first)
         if (ticket->user == NULL) {
             set_faulty(ticket, "malformed ticket");
         } else {
-            judge_ticket(claim, ticket, convo_redis_reply(redis, call++), now);
+            judge_ticket(claim, ticket, convo_redis_reply(redis, call++));
         }
     }
 

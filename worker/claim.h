@@ -46,7 +46,8 @@ typedef struct {
     char id[CONVO_SID_LEN + 1]; /* of the claim; fresh for each round */
     convo_ticket_t tickets[CONVO_CLAIM_MAX];
     size_t n;
-    int full; /* there is more in the queue */
+    int full;    /* there is more in the queue */
+    int64_t now; /* Redis's clock when the users were read, ms */
 } convo_claim_t;
 
 /*

@@ -25,9 +25,10 @@
 
 #define EXPECTED_MAX 256
 
-/* Calls of Redis in one round of matching, each perhaps twice (a script that
- * Redis has lost); see match.c. */
-#define ROUND_REDIS_CALLS 20
+/* Runs of Redis in one round of matching: four claims and what they hold, the
+ * meetings, the plan, the commits, the faults, the release, and eight of them
+ * again when Redis has lost its scripts; see match.c. */
+#define ROUND_REDIS_CALLS 21
 
 typedef struct {
     convo_config_t *config;
@@ -80,6 +81,24 @@ option(const char *word, const char *name)
 
     return strncmp(word, name, len) == 0 && word[len] == '=' ? word + len + 1
                                                              : NULL;
+}
+
+
+/* NULL, or what was expected when an option of the line stands twice. */
+static const char *
+check_options(reader_t *reader)
+{
+    for (int i = 1; i < reader->nwords; i++) {
+        size_t name = strcspn(reader->word[i], "=") + 1;
+
+        for (int j = 1; j < i; j++) {
+            if (strncmp(reader->word[i], reader->word[j], name) == 0) {
+                return expected(reader, i, "expected each option once");
+            }
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -280,6 +299,37 @@ set_pool(reader_t *reader, const directive_t *self)
 
 
 static const char *
+read_password(reader_t *reader, int word, const char *name)
+{
+    char *password = reader->config->redis.password;
+    convo_secrets_t secrets;
+    const char *fault;
+
+    if (password[0] != '\0') {
+        return expected(reader, word,
+                        "expected one password: in the URL or in a file");
+    }
+
+    fault = read_secrets(reader, word, name, 1, &secrets);
+    if (fault != NULL) {
+        return fault;
+    }
+
+    if (secrets.secret[0].len > CONVO_REDIS_PASSWORD_MAX) {
+        fault = expected(reader, word, "expected a password of at most %d "
+                                       "bytes in it",
+                         CONVO_REDIS_PASSWORD_MAX);
+    } else {
+        strcpy(password, secrets.secret[0].text);
+    }
+
+    convo_secrets_wipe(&secrets);
+
+    return fault;
+}
+
+
+static const char *
 set_redis(reader_t *reader, const directive_t *self)
 {
     convo_config_t *config = reader->config;
@@ -294,26 +344,18 @@ set_redis(reader_t *reader, const directive_t *self)
         return expected(reader, 1, "%s", fault);
     }
 
+    fault = check_options(reader);
+    if (fault != NULL) {
+        return fault;
+    }
+
     for (int i = 2; i < reader->nwords; i++) {
         if ((value = option(reader->word[i], "timeout")) != NULL) {
             fault = read_time(reader, i, value, 10, 60000,
                               &config->redis_timeout_ms);
 
         } else if ((value = option(reader->word[i], "password_file")) != NULL) {
-            convo_secrets_t secrets;
-
-            if (config->redis.password[0] != '\0') {
-                return expected(reader, i, "expected one password: in the "
-                                           "URL or in a file");
-            }
-
-            fault = read_secrets(reader, i, value, 1, &secrets);
-            if (fault == NULL) {
-                snprintf(config->redis.password,
-                         sizeof(config->redis.password), "%.*s",
-                         CONVO_REDIS_PASSWORD_MAX, secrets.secret[0].text);
-                convo_secrets_wipe(&secrets);
-            }
+            fault = read_password(reader, i, value);
 
         } else {
             fault = expected(reader, i,
@@ -412,8 +454,13 @@ static const char *
 set_livekit(reader_t *reader, const directive_t *self)
 {
     convo_livekit_config_t *livekit = &reader->config->livekit;
+    const char *repeated = check_options(reader);
 
     (void) self;
+
+    if (repeated != NULL) {
+        return repeated;
+    }
 
     for (int i = 1; i < reader->nwords; i++) {
         const char *fault = set_livekit_option(reader, i);

@@ -23,6 +23,9 @@
 #define BEAT_MS 5000
 #define ALIVE_S 15
 
+/* Workers of a group that have been silent for longer are forgotten. */
+#define CONSUMER_IDLE_MS (3600 * 1000)
+
 #define EXIT_NEWER 1
 
 typedef struct {
@@ -110,6 +113,26 @@ open_pool(heartbeat_t *self, const convo_pool_t *pool)
 }
 
 
+static int
+forget_consumers(heartbeat_t *self, const convo_pool_t *pool)
+{
+    static const char *const streams[] = { CONVO_KEY_LIVEKIT,
+                                           CONVO_KEY_ENDED };
+    convo_redis_t *redis = self->redis;
+
+    convo_redis_begin(redis);
+
+    for (size_t i = 0; i < 2; i++) {
+        convo_redis_script(redis, CONVO_SCRIPT_FORGET_CONSUMERS);
+        convo_redis_key(redis, pool, streams[i], NULL, 0);
+        convo_redis_str(redis, CONVO_GROUP);
+        convo_redis_int(redis, CONSUMER_IDLE_MS);
+    }
+
+    return convo_redis_run(redis);
+}
+
+
 /* Opens every pool: 0, or -1 when one of them could not be. */
 static int
 beat(heartbeat_t *self)
@@ -135,7 +158,9 @@ beat(heartbeat_t *self)
         if (known == 0) {
             tell_fresh(self, pool);
         }
-        if (known < 0 || open_pool(self, pool) != 0) {
+        if (known < 0 || open_pool(self, pool) != 0
+            || forget_consumers(self, pool) != 0)
+        {
             return -1;
         }
     }

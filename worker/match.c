@@ -92,7 +92,8 @@ last_ahead(const match_t *match, size_t i)
 }
 
 
-/* Asks for each user whom of those close behind they met in this window. */
+/* Asks for each user whom of those close behind they met in this window; the
+ * score of a meeting is when it may be forgotten. */
 static int
 read_meetings(match_t *match)
 {
@@ -124,7 +125,8 @@ read_meetings(match_t *match)
             continue;
         }
         for (size_t j = 0; j < n; j++) {
-            match->met[i][j] = reply->element[j]->type != REDIS_REPLY_NIL;
+            match->met[i][j] = convo_reply_int(reply->element[j])
+                               > match->claim.now;
         }
     }
 

@@ -40,13 +40,33 @@ lease_ms(const convo_config_t *config)
 }
 
 
-/* The rooms that are to go now, and how many; a name that is none of ours
- * cannot be a room of LiveKit's that we made: *strange says how many. */
+/* Takes the name of a room of ours: 0, or -1 when it is none. */
+static int
+take_name(convo_room_t *room, const redisReply *name)
+{
+    const char *pool, *sid;
+    size_t pool_len;
+
+    if (name->type != REDIS_REPLY_STRING || name->len > CONVO_ROOM_MAX
+        || convo_room_parse(name->str, name->len, &pool, &pool_len, &sid) != 0)
+    {
+        return -1;
+    }
+
+    memcpy(room->name, name->str, name->len);
+    room->name[name->len] = '\0';
+
+    return 0;
+}
+
+
+/* The rooms that are to go now, and how many.  One name that is none is
+ * discarded in each pass, so that even many stop nothing. */
 static size_t
 take(rooms_t *self, const convo_pool_t *pool, convo_room_t *rooms)
 {
     convo_redis_t *redis = self->redis;
-    const redisReply *reply;
+    const redisReply *reply, *strange = NULL;
     size_t n = 0;
 
     convo_redis_begin(redis);
@@ -67,21 +87,16 @@ take(rooms_t *self, const convo_pool_t *pool, convo_room_t *rooms)
     }
 
     for (size_t i = 0; i < reply->elements && n < BATCH; i++) {
-        const redisReply *name = reply->element[i];
-        const char *room_pool, *sid;
-        size_t room_pool_len;
-
-        if (name->type == REDIS_REPLY_STRING && name->len <= CONVO_ROOM_MAX
-            && convo_room_parse(name->str, name->len, &room_pool,
-                                &room_pool_len, &sid)
-                   == 0)
-        {
-            memcpy(rooms[n].name, name->str, name->len);
-            rooms[n++].name[name->len] = '\0';
+        if (take_name(&rooms[n], reply->element[i]) == 0) {
+            n++;
         } else {
-            convo_log(CONVO_LOG_WARN, "rooms", "pool %s: no room: %.100s",
-                      pool->name, name->str);
+            strange = reply->element[i];
         }
+    }
+
+    if (strange != NULL && strange->type == REDIS_REPLY_STRING) {
+        (void) convo_redis_discard(redis, pool, CONVO_KEY_CLOSING,
+                                   strange->str, strange->len);
     }
 
     return n;

@@ -25,8 +25,8 @@
 /* Silence is looked for in every so many passes: seconds do not matter. */
 #define SILENCE_PASSES 8
 
-/* Claims and tickets looked at in one pass. */
-#define CLAIMS_MAX  64
+/* Sessions, claims and tickets looked at in one pass. */
+#define IDS_MAX     CONVO_SESSIONS_MAX
 #define TICKETS_MAX 128
 
 typedef struct {
@@ -37,12 +37,17 @@ typedef struct {
 } sessions_t;
 
 
-/* The members of a sorted set that are due, by Redis's clock. */
-static const redisReply *
+/*
+ * The ids in a sorted set that are due by Redis's clock, at most IDS_MAX, and
+ * how many.  One member that is no id is discarded in each pass, so that even
+ * many of them stop nothing.
+ */
+static size_t
 read_due(convo_redis_t *redis, const convo_pool_t *pool, const char *kind,
-         int64_t now, int max)
+         int64_t now, char ids[IDS_MAX][CONVO_SID_LEN + 1])
 {
-    const redisReply *reply;
+    const redisReply *due, *strange = NULL;
+    size_t n = 0;
 
     convo_redis_begin(redis);
     convo_redis_command(redis, "ZRANGEBYSCORE");
@@ -51,18 +56,38 @@ read_due(convo_redis_t *redis, const convo_pool_t *pool, const char *kind,
     convo_redis_int(redis, now);
     convo_redis_str(redis, "LIMIT");
     convo_redis_str(redis, "0");
-    convo_redis_int(redis, max);
+    convo_redis_int(redis, IDS_MAX);
 
     if (convo_redis_run(redis) != 0) {
-        return NULL;
+        return 0;
     }
 
-    reply = convo_redis_reply(redis, 0);
+    due = convo_redis_reply(redis, 0);
+    if (convo_reply_failed(due, "sessions", kind)
+        || due->type != REDIS_REPLY_ARRAY)
+    {
+        return 0;
+    }
 
-    return convo_reply_failed(reply, "sessions", kind)
-                   || reply->type != REDIS_REPLY_ARRAY
-               ? NULL
-               : reply;
+    for (size_t i = 0; i < due->elements && n < IDS_MAX; i++) {
+        const redisReply *id = due->element[i];
+
+        if (id->type != REDIS_REPLY_STRING) {
+            continue;
+        }
+        if (convo_is_sid(id->str, id->len)) {
+            memcpy(ids[n++], id->str, CONVO_SID_LEN + 1);
+        } else {
+            strange = id;
+        }
+    }
+
+    if (strange != NULL) {
+        (void) convo_redis_discard(redis, pool, kind, strange->str,
+                                   strange->len);
+    }
+
+    return n;
 }
 
 
@@ -79,36 +104,20 @@ call_look(convo_redis_t *redis, const convo_pool_t *pool,
 }
 
 
-static void
-tell_look(const convo_session_t *session, const redisReply *reply)
+/* A session so damaged that the script fails is never looked at again. */
+static int
+is_broken(const convo_session_t *session, const redisReply *reply)
 {
-    if (!convo_reply_failed(reply, "sessions", "look")
-        && !convo_reply_is(reply, "early") && !convo_reply_is(reply, "ended"))
-    {
+    if (convo_reply_failed(reply, "sessions", "look")) {
+        return 1;
+    }
+
+    if (!convo_reply_is(reply, "early") && !convo_reply_is(reply, "ended")) {
         convo_log(CONVO_LOG_INFO, "sessions", "session %s: %s", session->sid,
                   reply->type == REDIS_REPLY_STRING ? reply->str : "?");
     }
-}
 
-
-/* The ids of a reply; what is no session id is left out. */
-static size_t
-take_ids(const redisReply *due, convo_session_t *sessions)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < due->elements && n < CONVO_SESSIONS_MAX; i++) {
-        const redisReply *sid = due->element[i];
-
-        if (sid->type == REDIS_REPLY_STRING
-            && convo_is_sid(sid->str, sid->len))
-        {
-            memcpy(sessions[n].sid, sid->str, CONVO_SID_LEN);
-            sessions[n++].sid[CONVO_SID_LEN] = '\0';
-        }
-    }
-
-    return n;
+    return 0;
 }
 
 
@@ -117,12 +126,15 @@ static int
 look_at_sessions(sessions_t *self, const convo_pool_t *pool, int64_t now)
 {
     convo_redis_t *redis = self->redis;
-    convo_session_t sessions[CONVO_SESSIONS_MAX];
-    const redisReply *due;
+    convo_session_t sessions[IDS_MAX];
+    char ids[IDS_MAX][CONVO_SID_LEN + 1];
+    const convo_session_t *broken = NULL;
     size_t n;
 
-    due = read_due(redis, pool, CONVO_KEY_SESSIONS, now, CONVO_SESSIONS_MAX);
-    n = due != NULL ? take_ids(due, sessions) : 0;
+    n = read_due(redis, pool, CONVO_KEY_SESSIONS, now, ids);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(sessions[i].sid, ids[i], sizeof(ids[i]));
+    }
 
     if (n == 0 || convo_session_read(redis, pool, sessions, n) != 0) {
         return 0;
@@ -138,10 +150,17 @@ look_at_sessions(sessions_t *self, const convo_pool_t *pool, int64_t now)
     }
 
     for (size_t i = 0; i < n; i++) {
-        tell_look(&sessions[i], convo_redis_reply(redis, i));
+        if (is_broken(&sessions[i], convo_redis_reply(redis, i))) {
+            broken = &sessions[i];
+        }
     }
 
-    return n == CONVO_SESSIONS_MAX;
+    if (broken != NULL) {
+        (void) convo_redis_discard(redis, pool, CONVO_KEY_SESSIONS,
+                                   broken->sid, CONVO_SID_LEN);
+    }
+
+    return n == IDS_MAX;
 }
 
 
@@ -151,19 +170,8 @@ static void
 release_claims(sessions_t *self, const convo_pool_t *pool, int64_t now)
 {
     convo_redis_t *redis = self->redis;
-    char ids[CLAIMS_MAX][CONVO_SID_LEN + 1];
-    const redisReply *due;
-    size_t n = 0;
-
-    due = read_due(redis, pool, CONVO_KEY_CLAIMS, now, CLAIMS_MAX);
-
-    for (size_t i = 0; due != NULL && i < due->elements; i++) {
-        const redisReply *id = due->element[i];
-
-        if (id->type == REDIS_REPLY_STRING && convo_is_sid(id->str, id->len)) {
-            memcpy(ids[n++], id->str, CONVO_SID_LEN + 1);
-        }
-    }
+    char ids[IDS_MAX][CONVO_SID_LEN + 1];
+    size_t n = read_due(redis, pool, CONVO_KEY_CLAIMS, now, ids);
 
     if (n == 0) {
         return;

@@ -49,7 +49,9 @@ local function tell(key)
     }, {})
 end
 
+-- Whom the window has passed over is forgotten.
 local function meet(key, peer)
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     redis.call('ZADD', key, now + tonumber(session.window_ms), peer)
     redis.call('PEXPIRE', key, session.window_ms)
 end
