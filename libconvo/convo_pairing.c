@@ -95,14 +95,25 @@ exchange(batch_t *batch, size_t a, size_t b, size_t x)
 }
 
 
-static void
-spare_second_meeting(batch_t *batch, size_t a, size_t b)
+/* One second meeting less: 1, or 0 when no exchange spares another. */
+static int
+spare_second_meeting(batch_t *batch)
 {
-    for (size_t x = 0; x < batch->n; x++) {
-        if (x != a && x != b && exchange(batch, a, b, x)) {
-            return;
+    for (size_t a = 0; a < batch->n; a++) {
+        size_t b = batch->partner[a];
+
+        if (b == ALONE || b < a || judge(batch, a, b) != CONVO_PAIRING_AVOID) {
+            continue;
+        }
+
+        for (size_t x = 0; x < batch->n; x++) {
+            if (x != a && x != b && exchange(batch, a, b, x)) {
+                return 1;
+            }
         }
     }
+
+    return 0;
 }
 
 
@@ -125,14 +136,9 @@ convo_pairing(const convo_pairing_user_t *users, size_t n,
         }
     }
 
-    for (size_t a = 0; a < batch.n; a++) {
-        size_t b = batch.partner[a];
-
-        if (b != ALONE && a < b
-            && judge(&batch, a, b) == CONVO_PAIRING_AVOID)
-        {
-            spare_second_meeting(&batch, a, b);
-        }
+    /* at most n / 2 times, as each leaves fewer of them */
+    while (spare_second_meeting(&batch)) {
+        /* void */
     }
 
     for (size_t a = 0; a < batch.n; a++) {
