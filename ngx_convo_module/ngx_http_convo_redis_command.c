@@ -547,7 +547,7 @@ ngx_http_convo_redis_commands_reply(ngx_http_convo_redis_link_t *link,
     commands->size -= command->size;
     commands->heard = ngx_current_msec;
 
-    if (commands->nwaiting == 0) {
+    if (commands->nwaiting == 0 && commands->timer.timer_set) {
         ngx_del_timer(&commands->timer);
     }
 
@@ -627,7 +627,9 @@ ngx_http_convo_redis_commands_down(ngx_http_convo_redis_link_t *link)
         return;
     }
 
-    ngx_del_timer(&commands->timer);
+    if (commands->timer.timer_set) {
+        ngx_del_timer(&commands->timer);
+    }
 
     /* handlers may ask again: what they ask waits in the other queue */
 

@@ -428,7 +428,9 @@ ngx_http_convo_redis_link_refused(ngx_http_convo_redis_link_t *link,
 static void
 ngx_http_convo_redis_link_up(ngx_http_convo_redis_link_t *link)
 {
-    ngx_del_timer(&link->timer);
+    if (link->timer.timer_set) {
+        ngx_del_timer(&link->timer);
+    }
 
     link->state = NGX_HTTP_CONVO_REDIS_LINK_UP;
     link->since = ngx_current_msec;
