@@ -179,10 +179,16 @@ ngx_http_convo_check_method(ngx_http_request_t *r, ngx_uint_t methods)
         return NGX_ERROR;
     }
 
-    return ngx_http_convo_problem(r, NGX_HTTP_NOT_ALLOWED,
-                                  "method_not_allowed",
-                                  "The Allow header names the methods that "
-                                  "this address takes.");
+    /* NGX_OK, which sending returns too, must mean that the method is good */
+
+    r->main->count++;
+
+    ngx_http_finalize_request(r,
+        ngx_http_convo_problem(r, NGX_HTTP_NOT_ALLOWED, "method_not_allowed",
+                               "The Allow header names the methods that this "
+                               "address takes."));
+
+    return NGX_DONE;
 }
 
 
