@@ -33,7 +33,9 @@ convo_turn_credentials(convo_turn_credentials_t *credentials,
     }
 
     for (size_t i = 0; i < len; i++) {
-        if (user[i] < ' ' || user[i] >= 0x7f) {
+        unsigned char c = (unsigned char) user[i];
+
+        if (c < ' ' || c == 0x7f) {
             return -1;
         }
     }

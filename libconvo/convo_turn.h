@@ -35,8 +35,8 @@ typedef struct {
  * the secrets is used here and both are given to coturn.  The user is what
  * coturn's user-quota counts.
  *
- * Returns 0, or -1 when the user is empty or longer than CONVO_TURN_USER_MAX,
- * holds a control character or a byte that is not ASCII, or memory is short.
+ * Returns 0, or -1 when the user is empty, longer than CONVO_TURN_USER_MAX or
+ * holds a control character, or when memory is short.
  */
 int convo_turn_credentials(convo_turn_credentials_t *credentials,
                            const convo_secret_t *secret, const char *user,

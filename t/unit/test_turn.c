@@ -42,8 +42,10 @@ a_user_that_is_no_name_gets_none(void **state)
     assert_int_equal(convo_turn_credentials(&made, &secret, "", 0, 1), -1);
     assert_int_equal(convo_turn_credentials(&made, &secret, "a\nb", 3, 1),
                      -1);
-    assert_int_equal(convo_turn_credentials(&made, &secret, "\xc3\xa9", 2, 1),
+    assert_int_equal(convo_turn_credentials(&made, &secret, "a\x7f", 2, 1),
                      -1);
+    assert_int_equal(convo_turn_credentials(&made, &secret, "\xc3\xa9", 2, 1),
+                     0);
     assert_int_equal(convo_turn_credentials(&made, &secret, longest,
                                             CONVO_TURN_USER_MAX + 1, 1),
                      -1);
