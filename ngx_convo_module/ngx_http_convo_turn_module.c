@@ -1,0 +1,650 @@
+
+/*
+ * The turn room: time-limited credentials for relays, as part of the user's
+ * document and as an endpoint of their own.
+ *
+ * coturn and the edge share a secret, so credentials are computed here and
+ * nothing is asked.  coturn counts and limits by the user in the name.
+ *
+ * How it fails: bad addresses, times and secret files stop the start with a
+ * message.  Nobody who has not signed in gets credentials, also where
+ * convo_auth was forgotten.  A relay that runs outlives its credentials:
+ * ending it is the business of coturn's own limits.
+ */
+
+
+#include "ngx_http_convo_auth.h"
+#include "ngx_http_convo_metrics.h"
+#include "ngx_http_convo_secret.h"
+#include "ngx_http_convo_turn.h"
+#include "convo_turn.h"
+
+
+#define NGX_HTTP_CONVO_TURN_TTL      600           /* seconds */
+#define NGX_HTTP_CONVO_TURN_TTL_MIN  30
+#define NGX_HTTP_CONVO_TURN_TTL_MAX  (7 * 24 * 60 * 60)
+
+
+/* one configured provider, read-only once NGINX serves */
+
+typedef struct {
+    ngx_array_t       stuns;        /* ngx_str_t: need no credentials */
+    ngx_array_t       turns;        /* ngx_str_t: at least one */
+    ngx_str_t         file;
+    convo_secrets_t   secrets;
+    time_t            ttl;
+} ngx_http_convo_turn_t;
+
+
+typedef struct {
+    ngx_http_convo_turn_t  *turn;
+    ngx_flag_t              endpoint;
+    ngx_flag_t              bare;         /* format=ice-server */
+    time_t                  ttl;          /* the endpoint's own, or 0 */
+} ngx_http_convo_turn_loc_conf_t;
+
+
+static ngx_int_t ngx_http_convo_turn_handler(ngx_http_request_t *r);
+static json_t *ngx_http_convo_turn_document(const ngx_http_convo_turn_t *turn,
+    const ngx_str_t *user, time_t ttl, ngx_uint_t bare);
+static json_t *ngx_http_convo_turn_servers(const ngx_http_convo_turn_t *turn,
+    const ngx_str_t *user, time_t expires);
+static json_t *ngx_http_convo_turn_server(const ngx_http_convo_turn_t *turn,
+    const ngx_str_t *user, time_t expires, json_t *urls);
+static json_t *ngx_http_convo_turn_urls(const ngx_array_t *list,
+    json_t *urls);
+static ngx_int_t ngx_http_convo_turn_send(ngx_http_request_t *r,
+    json_t *json);
+
+static char *ngx_http_convo_turn(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_convo_turn_parameter(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_http_convo_turn_t *turn, ngx_str_t *parameter);
+static char *ngx_http_convo_turn_add_urls(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_convo_turn_t *turn, ngx_str_t *list);
+static char *ngx_http_convo_turn_add_url(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_convo_turn_t *turn, ngx_str_t *url);
+static char *ngx_http_convo_turn_check(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_convo_turn_t *turn);
+static char *ngx_http_convo_turn_ttl(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, time_t *ttl);
+static char *ngx_http_convo_turn_twice(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *parameter);
+static char *ngx_http_convo_turn_credentials(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static void *ngx_http_convo_turn_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_convo_turn_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+
+
+static ngx_command_t  ngx_http_convo_turn_commands[] = {
+
+    { ngx_string("convo_turn"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_convo_turn,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("convo_turn_credentials"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
+      ngx_http_convo_turn_credentials,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_convo_turn_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_convo_turn_create_loc_conf,   /* create location configuration */
+    ngx_http_convo_turn_merge_loc_conf     /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_convo_turn_module = {
+    NGX_MODULE_V1,
+    &ngx_http_convo_turn_module_ctx,       /* module context */
+    ngx_http_convo_turn_commands,          /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+json_t *
+ngx_http_convo_turn_ice_servers(ngx_http_request_t *r, const ngx_str_t *user,
+    time_t expires)
+{
+    const ngx_http_convo_turn_t     *turn;
+    ngx_http_convo_turn_loc_conf_t  *tlcf;
+
+    tlcf = ngx_http_get_module_loc_conf(r, ngx_http_convo_turn_module);
+    turn = tlcf->turn;
+
+    if (turn == NULL) {
+        return json_array();
+    }
+
+    return ngx_http_convo_turn_servers(turn, user,
+                                       expires ? expires
+                                               : ngx_time() + turn->ttl);
+}
+
+
+static ngx_int_t
+ngx_http_convo_turn_handler(ngx_http_request_t *r)
+{
+    json_t                            *json;
+    ngx_int_t                          rc;
+    ngx_http_convo_turn_loc_conf_t    *tlcf;
+    const ngx_http_convo_auth_user_t  *user;
+
+    rc = ngx_http_convo_check_method(r, NGX_HTTP_GET|NGX_HTTP_HEAD);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    user = ngx_http_convo_auth_user(r);
+
+    if (user == NULL) {
+        if (!ngx_http_convo_auth_is_on(r)) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "convo turn: \"convo_turn_credentials\" needs "
+                          "\"convo_auth on\"");
+        }
+
+        return ngx_http_convo_problem(r, NGX_HTTP_UNAUTHORIZED,
+                                      "missing_token", NULL);
+    }
+
+    tlcf = ngx_http_get_module_loc_conf(r, ngx_http_convo_turn_module);
+
+    json = ngx_http_convo_turn_document(tlcf->turn, &user->sub, tlcf->ttl,
+                                        tlcf->bare);
+    rc = ngx_http_convo_turn_send(r, json);
+    json_decref(json);
+
+    return rc;
+}
+
+
+/*
+ * {"iceServers":[{"urls":[...],"username":"...","credential":"..."}],
+ *  "ttl":600}, or the one server alone, with every address in it.
+ */
+
+static json_t *
+ngx_http_convo_turn_document(const ngx_http_convo_turn_t *turn,
+    const ngx_str_t *user, time_t ttl, ngx_uint_t bare)
+{
+    json_t  *urls, *servers;
+    time_t   expires;
+
+    expires = ngx_time() + ttl;
+
+    if (bare) {
+        urls = ngx_http_convo_turn_urls(&turn->stuns, json_array());
+        urls = ngx_http_convo_turn_urls(&turn->turns, urls);
+
+        return ngx_http_convo_turn_server(turn, user, expires, urls);
+    }
+
+    servers = ngx_http_convo_turn_servers(turn, user, expires);
+    if (servers == NULL) {
+        return NULL;
+    }
+
+    return json_pack("{s:o, s:I}", "iceServers", servers,
+                     "ttl", (json_int_t) ttl);
+}
+
+
+/* STUN servers need no credentials and are an element of their own */
+
+static json_t *
+ngx_http_convo_turn_servers(const ngx_http_convo_turn_t *turn,
+    const ngx_str_t *user, time_t expires)
+{
+    int      error;
+    json_t  *servers;
+
+    servers = json_array();
+    error = 0;
+
+    if (turn->stuns.nelts > 0) {
+        error |= json_array_append_new(servers,
+                     json_pack("{s:o}", "urls",
+                               ngx_http_convo_turn_urls(&turn->stuns,
+                                                        json_array())));
+    }
+
+    error |= json_array_append_new(servers,
+                 ngx_http_convo_turn_server(turn, user, expires,
+                     ngx_http_convo_turn_urls(&turn->turns, json_array())));
+
+    if (error) {
+        json_decref(servers);
+        return NULL;
+    }
+
+    return servers;
+}
+
+
+/* takes over the reference of urls, which may be NULL */
+
+static json_t *
+ngx_http_convo_turn_server(const ngx_http_convo_turn_t *turn,
+    const ngx_str_t *user, time_t expires, json_t *urls)
+{
+    convo_turn_credentials_t  credentials;
+
+    if (urls == NULL
+        || convo_turn_credentials(&credentials, &turn->secrets.secret[0],
+                                  (char *) user->data, user->len, expires)
+           != 0)
+    {
+        json_decref(urls);
+        return NULL;
+    }
+
+    ngx_http_convo_count(NGX_HTTP_CONVO_TURN_CREDENTIALS);
+
+    return json_pack("{s:o, s:s, s:s}", "urls", urls,
+                     "username", credentials.username,
+                     "credential", credentials.credential);
+}
+
+
+/* adds the list to urls and returns it, or releases it and returns NULL */
+
+static json_t *
+ngx_http_convo_turn_urls(const ngx_array_t *list, json_t *urls)
+{
+    ngx_str_t   *url;
+    ngx_uint_t   i;
+
+    url = list->elts;
+
+    for (i = 0; i < list->nelts; i++) {
+        if (json_array_append_new(urls, json_stringn((char *) url[i].data,
+                                                     url[i].len))
+            != 0)
+        {
+            json_decref(urls);
+            return NULL;
+        }
+    }
+
+    return urls;
+}
+
+
+static ngx_int_t
+ngx_http_convo_turn_send(ngx_http_request_t *r, json_t *json)
+{
+    char       *dump;
+    ngx_str_t   text;
+
+    dump = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    if (dump == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    text.len = ngx_strlen(dump);
+    text.data = ngx_pnalloc(r->pool, text.len);
+
+    if (text.data != NULL) {
+        ngx_memcpy(text.data, dump, text.len);
+    }
+
+    free(dump);
+
+    return text.data ? ngx_http_convo_send_json(r, NGX_HTTP_OK, &text)
+                     : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static void *
+ngx_http_convo_turn_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_convo_turn_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_convo_turn_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc(), as they do not inherit:
+     *
+     *     conf->endpoint = 0;
+     *     conf->bare = 0;
+     *     conf->ttl = 0;
+     */
+
+    conf->turn = NGX_CONF_UNSET_PTR;
+
+    return conf;
+}
+
+
+static char *
+ngx_http_convo_turn_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_convo_turn_loc_conf_t  *prev = parent;
+    ngx_http_convo_turn_loc_conf_t  *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    ngx_conf_merge_ptr_value(conf->turn, prev->turn, NULL);
+
+    if (!conf->endpoint) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->turn == NULL) {
+        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"convo_turn_credentials\" in location \"%V\" needs "
+                      "\"convo_turn\" there or around it", &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->ttl == 0) {
+        conf->ttl = conf->turn->ttl;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* convo_turn coturn urls=URL,... secret_file=PATH [ttl=TIME] */
+
+static char *
+ngx_http_convo_turn(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_convo_turn_loc_conf_t  *tlcf = conf;
+
+    char                   *rv;
+    ngx_str_t              *value;
+    ngx_uint_t              i;
+    ngx_http_convo_turn_t  *turn;
+
+    if (tlcf->turn != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "coturn") != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" does not know the provider \"%V\", "
+                           "expected \"coturn\"", &cmd->name, &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    turn = ngx_pcalloc(cf->pool, sizeof(ngx_http_convo_turn_t));
+    if (turn == NULL
+        || ngx_array_init(&turn->stuns, cf->pool, 1, sizeof(ngx_str_t))
+           != NGX_OK
+        || ngx_array_init(&turn->turns, cf->pool, 4, sizeof(ngx_str_t))
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        rv = ngx_http_convo_turn_parameter(cf, cmd, turn, &value[i]);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    tlcf->turn = turn;
+
+    return ngx_http_convo_turn_check(cf, cmd, turn);
+}
+
+
+static char *
+ngx_http_convo_turn_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_convo_turn_t *turn, ngx_str_t *parameter)
+{
+    ngx_str_t  value;
+
+    if (ngx_strncmp(parameter->data, "urls=", 5) == 0) {
+        value.data = parameter->data + 5;
+        value.len = parameter->len - 5;
+
+        return turn->stuns.nelts + turn->turns.nelts
+               ? ngx_http_convo_turn_twice(cf, cmd, parameter)
+               : ngx_http_convo_turn_add_urls(cf, cmd, turn, &value);
+    }
+
+    if (ngx_strncmp(parameter->data, "secret_file=", 12) == 0) {
+        if (turn->file.data != NULL) {
+            return ngx_http_convo_turn_twice(cf, cmd, parameter);
+        }
+
+        turn->file.data = parameter->data + 12;
+        turn->file.len = parameter->len - 12;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(parameter->data, "ttl=", 4) == 0) {
+        return turn->ttl
+               ? ngx_http_convo_turn_twice(cf, cmd, parameter)
+               : ngx_http_convo_turn_ttl(cf, cmd, parameter, &turn->ttl);
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%V\" has an invalid parameter \"%V\", expected "
+                       "\"urls=\", \"secret_file=\" and \"ttl=\"",
+                       &cmd->name, parameter);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_convo_turn_twice(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *parameter)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%V\" has the parameter \"%V\" a second time",
+                       &cmd->name, parameter);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_convo_turn_add_urls(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_convo_turn_t *turn, ngx_str_t *list)
+{
+    char       *rv;
+    u_char     *p, *last, *comma;
+    ngx_str_t   url;
+
+    last = list->data + list->len;
+
+    for (p = list->data; p <= last; p = comma + 1) {
+
+        comma = ngx_strlchr(p, last, ',');
+        if (comma == NULL) {
+            comma = last;
+        }
+
+        url.data = p;
+        url.len = comma - p;
+
+        rv = ngx_http_convo_turn_add_url(cf, cmd, turn, &url);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_convo_turn_add_url(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_convo_turn_t *turn, ngx_str_t *url)
+{
+    ngx_str_t   *to;
+    const char  *error;
+
+    error = convo_turn_url_error((char *) url->data, url->len);
+
+    if (error != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has the url \"%V\", which %s; expected "
+                           "for example "
+                           "\"turn:turn.example.com:3478?transport=udp\"",
+                           &cmd->name, url, error);
+        return NGX_CONF_ERROR;
+    }
+
+    to = ngx_array_push(convo_turn_url_is_relay((char *) url->data, url->len)
+                        ? &turn->turns : &turn->stuns);
+    if (to == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *to = *url;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_convo_turn_check(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_convo_turn_t *turn)
+{
+    if (turn->turns.nelts == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has no relay, expected \"urls=\" with at "
+                           "least one \"turn:\" or \"turns:\" address",
+                           &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (turn->file.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has no secret, expected "
+                           "\"secret_file=PATH\"", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (turn->ttl == 0) {
+        turn->ttl = NGX_HTTP_CONVO_TURN_TTL;
+    }
+
+    return ngx_http_convo_read_secrets(cf, cmd, &turn->file,
+                                       CONVO_TURN_SECRET_MIN, &turn->secrets);
+}
+
+
+/* "ttl=TIME" */
+
+static char *
+ngx_http_convo_turn_ttl(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *parameter, time_t *ttl)
+{
+    ngx_str_t  time;
+
+    time.data = parameter->data + sizeof("ttl=") - 1;
+    time.len = parameter->len - (sizeof("ttl=") - 1);
+
+    *ttl = ngx_parse_time(&time, 1);
+
+    if (*ttl < NGX_HTTP_CONVO_TURN_TTL_MIN
+        || *ttl > NGX_HTTP_CONVO_TURN_TTL_MAX)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has an invalid \"%V\", expected a time "
+                           "from 30s to 7d", &cmd->name, parameter);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* convo_turn_credentials [format=ice-server] [ttl=TIME] */
+
+static char *
+ngx_http_convo_turn_credentials(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_convo_turn_loc_conf_t  *tlcf = conf;
+
+    char                      *rv;
+    ngx_str_t                 *value;
+    ngx_uint_t                 i;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (tlcf->endpoint) {
+        return "is duplicate";
+    }
+
+    tlcf->endpoint = 1;
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "format=ice-server") == 0
+            && !tlcf->bare)
+        {
+            tlcf->bare = 1;
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "ttl=", 4) == 0 && tlcf->ttl == 0) {
+
+            rv = ngx_http_convo_turn_ttl(cf, cmd, &value[i], &tlcf->ttl);
+            if (rv != NGX_CONF_OK) {
+                return rv;
+            }
+
+            continue;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has an invalid parameter \"%V\", expected "
+                           "\"format=ice-server\" or \"ttl=TIME\", once each",
+                           &cmd->name, &value[i]);
+        return NGX_CONF_ERROR;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_convo_turn_handler;
+
+    return NGX_CONF_OK;
+}
