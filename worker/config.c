@@ -35,6 +35,7 @@ typedef struct {
     const char *path; /* of the configuration file */
     char *error;
     int line;
+    char text[CONVO_CONFIG_LINE]; /* of the line; the words point into it */
     int nwords;
     char *word[CONVO_CONFIG_WORDS];
     int bad;                     /* the word that is wrong; 0: none of them */
@@ -643,18 +644,16 @@ split(reader_t *reader, char *line)
 static int
 read_lines(reader_t *reader, FILE *file, int seen[DIRECTIVES])
 {
-    char line[CONVO_CONFIG_LINE];
-
-    while (fgets(line, sizeof(line), file) != NULL) {
+    while (fgets(reader->text, sizeof(reader->text), file) != NULL) {
         reader->line++;
 
-        if (strchr(line, '\n') == NULL && !feof(file)) {
+        if (strchr(reader->text, '\n') == NULL && !feof(file)) {
             return fail(reader, "expected a line of at most %d bytes and no "
                                 "NUL",
                         CONVO_CONFIG_LINE - 2);
         }
 
-        if (split(reader, line) != 0) {
+        if (split(reader, reader->text) != 0) {
             return fail(reader, "%s: expected at most %d values",
                         reader->word[0], CONVO_CONFIG_WORDS - 1);
         }
