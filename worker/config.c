@@ -303,7 +303,7 @@ static const char *
 read_password(reader_t *reader, int word, const char *name)
 {
     char *password = reader->config->redis.password;
-    convo_secrets_t secrets;
+    convo_secrets_t secrets = { 0 };
     const char *fault;
 
     if (password[0] != '\0') {
