@@ -10,7 +10,8 @@ package Convo::Token;
 # The claims of a token are those of a Cognito user pool, and a test changes
 # what it is about: id_token(email_verified => \0), id_token(aud => undef)
 # leaves the claim out. Options are given with a dash: -key, -kid, -alg,
-# -header (a hash of further header members), -payload (raw JSON text).
+# -header (a hash of further header members), -header_text and -payload (raw
+# JSON texts).
 
 use strict;
 use warnings;
@@ -23,7 +24,8 @@ use MIME::Base64 ();
 
 our @EXPORT_OK = qw(
     $ISSUER $CLIENT
-    access_token base64url bearer id_token jwk jwks keys_file sign token
+    access_token auth_config base64url bearer id_token jwk jwks keys_file
+    sign token
 );
 
 our $ISSUER = 'https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_A';
@@ -173,6 +175,18 @@ sub access_token {
         version => 2, auth_time => $now, iat => $now, exp => $now + 300,
         origin_jti => 'origin-1', jti => 'jti-1', @_,
     );
+}
+
+# Directives for http {} under which the tokens above are good.
+sub auth_config {
+    my $keys = keys_file('pool.json', 'pool');
+
+    return <<"EOC";
+        large_client_header_buffers 4 32k;
+        convo_auth_issuer $ISSUER;
+        convo_auth_client $CLIENT;
+        convo_auth_keys_file $keys;
+EOC
 }
 
 # The header line that carries a token.
