@@ -37,6 +37,12 @@ const ngx_http_convo_auth_user_t *ngx_http_convo_auth_user(
 ngx_uint_t ngx_http_convo_auth_is_on(ngx_http_request_t *r);
 
 /*
+ * The same of the location whose configuration is being merged, for rooms
+ * that are merged after this one.
+ */
+ngx_uint_t ngx_http_convo_auth_is_configured(ngx_conf_t *cf);
+
+/*
  * For /readyz, 1 when the location's issuers have keys: a key file was read,
  * or the last fetch of this process parsed; or when none was needed yet.
  */

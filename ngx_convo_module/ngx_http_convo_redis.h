@@ -31,6 +31,12 @@ typedef struct ngx_http_convo_redis_s  ngx_http_convo_redis_t;
 ngx_http_convo_redis_t *ngx_http_convo_redis_get(ngx_http_request_t *r);
 
 /*
+ * 1 where the location whose configuration is being merged has one, else 0;
+ * for rooms that are merged after this one.
+ */
+ngx_uint_t ngx_http_convo_redis_is_configured(ngx_conf_t *cf);
+
+/*
  * 1 while the command connection of this process is signed in and answers,
  * else 0.  A process connects when it starts and again by itself, and asks an
  * idle connection for a sign of life every few seconds.

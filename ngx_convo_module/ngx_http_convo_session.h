@@ -1,0 +1,136 @@
+
+/*
+ * Inside the session room: what its files know of each other, and what the
+ * events room takes from it (the view and the document).
+ */
+
+#ifndef _NGX_HTTP_CONVO_SESSION_H_INCLUDED_
+#define _NGX_HTTP_CONVO_SESSION_H_INCLUDED_
+
+
+#include "ngx_http_convo_caller.h"
+#include "convo_user_view.h"
+
+
+#if (__GNUC__ >= 4)
+#pragma GCC visibility push(hidden)
+#endif
+
+
+/* the pool where convo_pool says nothing */
+
+#define NGX_HTTP_CONVO_SESSION_POOL  "default"
+
+
+typedef struct {
+    ngx_http_complex_value_t  *pool;         /* NULL: the default */
+    ngx_uint_t                 points;
+    time_t                     window;       /* s */
+    time_t                     session_max;  /* s */
+    ngx_str_t                 *endpoint;     /* its directive, or NULL */
+} ngx_http_convo_session_loc_conf_t;
+
+
+/*
+ * One question to Redis whose answer is a view.  Embedded in what asks; used
+ * again for the next question once the handler was called.
+ *
+ *   handler   called once with the view, valid during the call; or with NULL
+ *             where no view came, which was then logged
+ */
+
+typedef void (*ngx_http_convo_session_view_pt)(void *data,
+    const convo_user_view_t *view);
+
+typedef struct {
+    ngx_http_convo_caller_t         *caller;
+    ngx_http_convo_session_view_pt   handler;
+    void                            *data;
+} ngx_http_convo_session_question_t;
+
+
+/*
+ * Runs a script that replies with a view.  Returns what
+ * ngx_http_convo_redis_eval() returns; the handler is called after NGX_OK
+ * only, never from within, and never once the request's pool has gone.
+ */
+ngx_int_t ngx_http_convo_session_ask(ngx_http_convo_session_question_t *q,
+    convo_script_e script, const ngx_str_t *keys, ngx_uint_t nkeys,
+    const ngx_str_t *args, ngx_uint_t nargs);
+
+/* Asks for the caller's document as it is (script "session"). */
+ngx_int_t ngx_http_convo_session_read(ngx_http_convo_session_question_t *q);
+
+/*
+ * The user's document with fresh credentials, where the view has a session.
+ * A new reference; NULL when memory is short.
+ */
+json_t *ngx_http_convo_session_document(
+    const ngx_http_convo_caller_t *caller, const convo_user_view_t *view);
+
+/* 200 with the document of the view; what a content handler returns. */
+ngx_int_t ngx_http_convo_session_send(const ngx_http_convo_caller_t *caller,
+    const convo_user_view_t *view);
+
+/* 200 with the JSON, whose reference is taken over (NULL: no memory). */
+ngx_int_t ngx_http_convo_session_send_json(ngx_http_request_t *r,
+    json_t *json);
+
+/* 503 redis_unavailable; what a content handler returns. */
+ngx_int_t ngx_http_convo_session_unavailable(ngx_http_request_t *r);
+
+/*
+ * What a content handler returns where a question was not taken: 503 for
+ * NGX_DECLINED, 500 for NGX_ERROR.
+ */
+ngx_int_t ngx_http_convo_session_not_asked(ngx_http_request_t *r,
+    ngx_int_t rc);
+
+/* Finalizes the request from outside of its connection's events. */
+void ngx_http_convo_session_finish(ngx_http_request_t *r, ngx_int_t rc);
+
+/* A key as NGINX has its strings; as long as the key. */
+ngx_str_t ngx_http_convo_session_str(const convo_key_t *key);
+
+/* Logs a reply that is an error or not what was asked for. */
+void ngx_http_convo_session_log_reply(ngx_log_t *log, const char *script,
+    const redisReply *reply);
+
+
+/*
+ * Makes the handler the content handler of the location that is being read,
+ * on behalf of the directive; what a directive's setter returns.  That users
+ * sign in there and that there is a Redis is checked when all was read.
+ */
+char *ngx_http_convo_session_mount(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_handler_pt handler);
+
+
+/* the endpoints */
+
+ngx_int_t ngx_http_convo_session_join_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_convo_session_leave_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_convo_session_get_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_convo_session_history_handler(ngx_http_request_t *r);
+
+/*
+ * Holds the request until the caller's version is another one, or wait (s) is
+ * over; what a content handler returns.
+ */
+ngx_int_t ngx_http_convo_session_poll(ngx_http_convo_caller_t *caller,
+    int64_t version, time_t wait);
+
+/* $convo_pool */
+ngx_int_t ngx_http_convo_session_pool_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
+extern ngx_module_t  ngx_http_convo_session_module;
+
+
+#if (__GNUC__ >= 4)
+#pragma GCC visibility pop
+#endif
+
+
+#endif /* _NGX_HTTP_CONVO_SESSION_H_INCLUDED_ */
