@@ -1,0 +1,852 @@
+
+/*
+ * One stream: a user's document whenever it changes, until the token expires.
+ *
+ * State, not messages.  The stream follows the user's channel and reads the
+ * document again whenever anything hints at a change; at most one read is on
+ * its way, and whatever comes during it causes exactly one more.  A document
+ * goes out when its version is above the last one sent.  Every 15 s there is a
+ * comment, and what a document computes from the time (the queue, points given
+ * back) is sent again with it, under the same version.
+ *
+ * One timer holds all that is due: the comment, the next read, the end.  It is
+ * not cancelable, so that a process that is to end keeps its streams until
+ * they have ended in their turn.
+ *
+ * How it fails:
+ *   the client goes      the read handler notices; everything goes with the
+ *                        request, also a read on its way
+ *   the client is slow   while a message is not flushed nothing is read or
+ *                        written; that something is due is one bit, and
+ *                        send_timeout ends a client that takes nothing at all
+ *   Redis goes           the stream stays open, its comments go on; it reads
+ *                        when the subscription is back, spread over a second,
+ *                        and a read that fails is repeated with back-off
+ *   Redis lies           a version below the one sent is not told
+ *   the process ends     at a random time within the spread, after "retry:"
+ *   before the headers   all of this is a 503
+ *
+ * A message lives outside of the pool and is freed when it is flushed, so that
+ * a stream of many hours does not grow.
+ */
+
+
+#include "ngx_http_convo_events.h"
+#include "ngx_http_convo_metrics.h"
+
+
+#define NGX_HTTP_CONVO_EVENTS_COMMENT     15000   /* ms between comments */
+#define NGX_HTTP_CONVO_EVENTS_SPREAD      1000    /* ms, reads when back */
+#define NGX_HTTP_CONVO_EVENTS_PAUSE       1000    /* ms, after a failed read */
+#define NGX_HTTP_CONVO_EVENTS_PAUSE_MAX   15000
+#define NGX_HTTP_CONVO_EVENTS_DOUBLINGS   4       /* of the pause */
+
+/* no stream is longer, whatever its token says, s */
+
+#define NGX_HTTP_CONVO_EVENTS_LIFE_MAX    (24 * 60 * 60)
+
+/* how much earlier than its token a stream ends: 1 s and up to so many ms */
+
+#define NGX_HTTP_CONVO_EVENTS_EARLY       10000
+
+/* the longest document: sub, session and credentials are each bounded */
+
+#define NGX_HTTP_CONVO_EVENTS_MESSAGE_MAX (64 * 1024)
+
+/* after what time a client comes back, ms: a lost stream, a new process */
+
+#define NGX_HTTP_CONVO_EVENTS_RETRY       "retry: 2000\n\n"
+#define NGX_HTTP_CONVO_EVENTS_RETRY_END   "retry: 1000\n\n"
+
+#define NGX_HTTP_CONVO_EVENTS_HEAD        "event: state\nid: %L\ndata: "
+
+
+typedef struct {
+    ngx_http_request_t                 *request;
+    ngx_http_convo_caller_t            *caller;
+    ngx_http_convo_session_question_t   question;
+    ngx_http_convo_presence_t           presence;
+
+    ngx_event_t                         timer;
+    ngx_msec_t                          comment_at;
+    ngx_msec_t                          read_at;    /* where "wanted" */
+    ngx_msec_t                          end_at;
+    ngx_msec_t                          points_at;  /* where "spent" */
+
+    int64_t                             version;    /* sent last, or -1 */
+    ngx_uint_t                          failures;   /* reads in a row */
+
+    ngx_buf_t                           buf;
+    ngx_chain_t                         out;
+    u_char                             *message;    /* in buf, or NULL */
+
+    unsigned                            opened:1;   /* headers are out */
+    unsigned                            closed:1;
+    unsigned                            subscribed:1;
+    unsigned                            was_ready:1;
+    unsigned                            reading:1;
+    unsigned                            wanted:1;   /* a read, at read_at */
+    unsigned                            refresh:1;  /* send it unchanged too */
+    unsigned                            waits:1;
+    unsigned                            spent:1;    /* points come back */
+    unsigned                            busy:1;     /* a write not flushed */
+    unsigned                            exiting:1;  /* the process is */
+    unsigned                            finished:1; /* with finish_rc */
+    ngx_int_t                           finish_rc;
+} ngx_http_convo_events_stream_t;
+
+
+static ngx_int_t ngx_http_convo_events_stream_init(
+    ngx_http_convo_events_stream_t *s);
+static ngx_msec_t ngx_http_convo_events_stream_life(time_t expires);
+static void ngx_http_convo_events_stream_gone(void *data);
+static void ngx_http_convo_events_stream_free(void *data);
+static void ngx_http_convo_events_stream_close(
+    ngx_http_convo_events_stream_t *s, ngx_uint_t client_went);
+
+static void ngx_http_convo_events_stream_changed(void *data,
+    ngx_http_convo_redis_event_e event);
+static void ngx_http_convo_events_stream_exit(void *data, ngx_msec_t within);
+static void ngx_http_convo_events_stream_timer(ngx_event_t *ev);
+static void ngx_http_convo_events_stream_tick(
+    ngx_http_convo_events_stream_t *s);
+static void ngx_http_convo_events_stream_want(
+    ngx_http_convo_events_stream_t *s, ngx_msec_t delay);
+static void ngx_http_convo_events_stream_go_on(
+    ngx_http_convo_events_stream_t *s);
+
+static void ngx_http_convo_events_stream_read(
+    ngx_http_convo_events_stream_t *s);
+static void ngx_http_convo_events_stream_view(void *data,
+    const convo_user_view_t *view);
+static void ngx_http_convo_events_stream_failed(
+    ngx_http_convo_events_stream_t *s);
+static void ngx_http_convo_events_stream_take(
+    ngx_http_convo_events_stream_t *s, const convo_user_view_t *view);
+
+static void ngx_http_convo_events_stream_send(
+    ngx_http_convo_events_stream_t *s, const convo_user_view_t *view);
+static ngx_int_t ngx_http_convo_events_stream_open(
+    ngx_http_convo_events_stream_t *s);
+static ngx_int_t ngx_http_convo_events_stream_message(
+    ngx_http_convo_events_stream_t *s, const convo_user_view_t *view);
+static void ngx_http_convo_events_stream_write(
+    ngx_http_convo_events_stream_t *s, u_char *text, size_t len);
+static void ngx_http_convo_events_stream_written(
+    ngx_http_convo_events_stream_t *s, ngx_int_t rc);
+static void ngx_http_convo_events_stream_write_handler(
+    ngx_http_request_t *r);
+static void ngx_http_convo_events_stream_end(
+    ngx_http_convo_events_stream_t *s);
+static void ngx_http_convo_events_stream_finish(
+    ngx_http_convo_events_stream_t *s, ngx_int_t rc);
+static void ngx_http_convo_events_stream_run(
+    ngx_http_convo_events_stream_t *s);
+static ngx_uint_t ngx_http_convo_events_is_due(ngx_msec_t at);
+
+
+ngx_int_t
+ngx_http_convo_events_stream(ngx_http_convo_caller_t *caller)
+{
+    ngx_int_t                        rc;
+    ngx_http_request_t              *r;
+    ngx_http_convo_events_stream_t  *s;
+
+    r = caller->request;
+
+    s = ngx_pcalloc(r->pool, sizeof(ngx_http_convo_events_stream_t));
+    if (s == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    s->request = r;
+    s->caller = caller;
+
+    if (ngx_http_convo_events_stream_init(s) != NGX_OK) {
+        ngx_http_convo_events_stream_close(s, 0);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /*
+     * The first read does not wait for the subscription: its confirmation is
+     * a reason to read again, and a Redis that is down is known at once.
+     */
+
+    rc = ngx_http_convo_session_read(&s->question);
+
+    if (rc != NGX_OK) {
+        ngx_http_convo_events_stream_close(s, 0);
+        return ngx_http_convo_session_not_asked(r, rc);
+    }
+
+    s->reading = 1;
+
+    ngx_http_convo_events_stream_go_on(s);
+    ngx_http_convo_caller_watch(r);
+
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_convo_events_stream_init(ngx_http_convo_events_stream_t *s)
+{
+    ngx_int_t            rc;
+    ngx_http_cleanup_t  *cln;
+    ngx_pool_cleanup_t  *memory;
+    ngx_http_request_t  *r;
+
+    r = s->request;
+
+    s->version = -1;
+    s->comment_at = ngx_current_msec + NGX_HTTP_CONVO_EVENTS_COMMENT;
+    s->end_at = ngx_current_msec
+                + ngx_http_convo_events_stream_life(s->caller->expires);
+
+    s->question.caller = s->caller;
+    s->question.handler = ngx_http_convo_events_stream_view;
+    s->question.data = s;
+
+    s->timer.handler = ngx_http_convo_events_stream_timer;
+    s->timer.data = r->connection;
+    s->timer.log = r->connection->log;
+
+    ngx_http_set_ctx(r, s, ngx_http_convo_events_module);
+
+    cln = ngx_http_cleanup_add(r, 0);
+    memory = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (cln == NULL || memory == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_convo_events_stream_gone;
+    cln->data = s;
+
+    /* HTTP/2 may still hold the message when the request is cleaned up */
+
+    memory->handler = ngx_http_convo_events_stream_free;
+    memory->data = s;
+
+    rc = ngx_http_convo_presence_enter(&s->presence, s->caller,
+                                       ngx_http_convo_events_stream_exit, s);
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_convo_redis_subscribe(s->caller->redis, r->pool,
+                                        &s->caller->key,
+                                        ngx_http_convo_events_stream_changed,
+                                        s);
+    s->subscribed = (rc == NGX_OK);
+    s->was_ready = s->subscribed;
+
+    return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+/* How long the stream may be, ms: a bit less than its token, never more. */
+
+static ngx_msec_t
+ngx_http_convo_events_stream_life(time_t expires)
+{
+    time_t      left;
+    ngx_msec_t  early, life;
+
+    left = expires - ngx_time();
+
+    if (left <= 0) {
+        return 0;
+    }
+
+    life = (ngx_msec_t) ngx_min(left, NGX_HTTP_CONVO_EVENTS_LIFE_MAX) * 1000;
+
+    early = ngx_min(life / 10, NGX_HTTP_CONVO_EVENTS_EARLY);
+    early = 1000 + (early ? (ngx_msec_t) ngx_random() % early : 0);
+
+    return life > early ? life - early : 0;
+}
+
+
+/* The request is over: by its client, where the stream has not ended it. */
+
+static void
+ngx_http_convo_events_stream_gone(void *data)
+{
+    ngx_http_convo_events_stream_close(data, 1);
+}
+
+
+static void
+ngx_http_convo_events_stream_free(void *data)
+{
+    ngx_http_convo_events_stream_t *s = data;
+
+    if (s->message) {
+        ngx_free(s->message);
+        s->message = NULL;
+    }
+}
+
+
+static void
+ngx_http_convo_events_stream_close(ngx_http_convo_events_stream_t *s,
+    ngx_uint_t client_went)
+{
+    s->closed = 1;
+
+    if (s->timer.timer_set) {
+        ngx_del_timer(&s->timer);
+    }
+
+    if (s->opened) {
+        s->opened = 0;
+        ngx_http_convo_gauge(NGX_HTTP_CONVO_STREAMS_OPEN, -1);
+    }
+
+    ngx_http_convo_presence_leave(&s->presence, client_went);
+}
+
+
+/* What the subscription tells. */
+
+static void
+ngx_http_convo_events_stream_changed(void *data,
+    ngx_http_convo_redis_event_e event)
+{
+    ngx_http_convo_events_stream_t *s = data;
+
+    ngx_msec_t  delay;
+
+    if (s->closed) {
+        return;
+    }
+
+    delay = 0;
+
+    if (event == NGX_HTTP_CONVO_REDIS_LOST) {
+        s->subscribed = 0;
+        return;
+    }
+
+    if (event == NGX_HTTP_CONVO_REDIS_READY) {
+
+        if (s->was_ready) {
+            /* all streams of all processes are told so at once */
+            delay = ngx_random() % NGX_HTTP_CONVO_EVENTS_SPREAD;
+        }
+
+        s->subscribed = 1;
+        s->was_ready = 1;
+    }
+
+    s->failures = 0;
+
+    ngx_http_convo_events_stream_want(s, delay);
+    ngx_http_convo_events_stream_run(s);
+}
+
+
+static void
+ngx_http_convo_events_stream_exit(void *data, ngx_msec_t within)
+{
+    ngx_http_convo_events_stream_t *s = data;
+
+    ngx_msec_t  end_at;
+
+    end_at = ngx_current_msec
+             + (within ? (ngx_msec_t) ngx_random() % within : 0);
+
+    if ((ngx_msec_int_t) (end_at - s->end_at) < 0) {
+        s->end_at = end_at;
+    }
+
+    s->exiting = 1;
+
+    /* the timer only: this is called for all streams in a row */
+
+    ngx_add_timer(&s->timer, ngx_max(end_at - ngx_current_msec, 1));
+}
+
+
+static void
+ngx_http_convo_events_stream_timer(ngx_event_t *ev)
+{
+    ngx_connection_t                *c;
+    ngx_http_request_t              *r;
+    ngx_http_convo_events_stream_t  *s;
+
+    c = ev->data;
+    r = c->data;
+    s = ngx_http_get_module_ctx(r, ngx_http_convo_events_module);
+
+    if (s->opened && ngx_http_convo_events_is_due(s->end_at)) {
+        ngx_http_convo_events_stream_end(s);
+
+    } else if (s->opened && ngx_http_convo_events_is_due(s->comment_at)) {
+        ngx_http_convo_events_stream_tick(s);
+    }
+
+    ngx_http_convo_events_stream_run(s);
+}
+
+
+/*
+ * Every 15 s: a comment (one that is still being written will do), and a read
+ * where time alone changes the document, or where nothing would tell that it
+ * has changed.
+ */
+
+static void
+ngx_http_convo_events_stream_tick(ngx_http_convo_events_stream_t *s)
+{
+    static u_char  comment[] = ":\n\n";
+
+    s->comment_at = ngx_current_msec + NGX_HTTP_CONVO_EVENTS_COMMENT;
+
+    if (s->spent && ngx_http_convo_events_is_due(s->points_at)) {
+        s->spent = 0;
+        s->refresh = 1;
+    }
+
+    if (s->waits) {
+        s->refresh = 1;
+    }
+
+    if ((s->refresh || !s->subscribed) && !s->wanted) {
+        ngx_http_convo_events_stream_want(s, 0);
+    }
+
+    if (!s->busy) {
+        ngx_http_convo_events_stream_write(s, comment, sizeof(comment) - 1);
+    }
+}
+
+
+static void
+ngx_http_convo_events_stream_want(ngx_http_convo_events_stream_t *s,
+    ngx_msec_t delay)
+{
+    s->wanted = 1;
+    s->read_at = ngx_current_msec + delay;
+}
+
+
+/* Begins what can be begun, and sets the timer for what cannot be yet. */
+
+static void
+ngx_http_convo_events_stream_go_on(ngx_http_convo_events_stream_t *s)
+{
+    ngx_uint_t      waits;
+    ngx_msec_int_t  delay, left;
+
+    if (s->closed) {
+        return;
+    }
+
+    waits = s->wanted && !s->reading && !s->busy;
+
+    if (waits && ngx_http_convo_events_is_due(s->read_at)) {
+        ngx_http_convo_events_stream_read(s);
+        waits = s->wanted && !s->reading;
+    }
+
+    delay = s->comment_at - ngx_current_msec;
+
+    if (s->opened) {
+        left = s->end_at - ngx_current_msec;
+        delay = ngx_min(delay, left);
+    }
+
+    if (waits) {
+        left = s->read_at - ngx_current_msec;
+        delay = ngx_min(delay, left);
+    }
+
+    if (!s->closed) {
+        ngx_add_timer(&s->timer, (ngx_msec_t) ngx_max(delay, 1));
+    }
+}
+
+
+static void
+ngx_http_convo_events_stream_read(ngx_http_convo_events_stream_t *s)
+{
+    s->wanted = 0;
+
+    if (ngx_http_convo_session_read(&s->question) == NGX_OK) {
+        s->reading = 1;
+        return;
+    }
+
+    ngx_http_convo_events_stream_failed(s);
+}
+
+
+static void
+ngx_http_convo_events_stream_view(void *data, const convo_user_view_t *view)
+{
+    ngx_http_convo_events_stream_t *s = data;
+
+    if (s->closed) {
+        return;
+    }
+
+    s->reading = 0;
+
+    if (view) {
+        s->failures = 0;
+        ngx_http_convo_events_stream_take(s, view);
+
+    } else {
+        ngx_http_convo_events_stream_failed(s);
+    }
+
+    ngx_http_convo_events_stream_run(s);
+}
+
+
+/* Again after a pause that doubles; before the headers it is a 503. */
+
+static void
+ngx_http_convo_events_stream_failed(ngx_http_convo_events_stream_t *s)
+{
+    ngx_msec_t  pause;
+
+    if (!s->opened) {
+        ngx_http_convo_events_stream_finish(s,
+                             ngx_http_convo_session_unavailable(s->request));
+        return;
+    }
+
+    pause = NGX_HTTP_CONVO_EVENTS_PAUSE
+            << ngx_min(s->failures, NGX_HTTP_CONVO_EVENTS_DOUBLINGS);
+    pause = ngx_min(pause, NGX_HTTP_CONVO_EVENTS_PAUSE_MAX);
+
+    s->failures++;
+
+    ngx_http_convo_events_stream_want(s, pause / 2
+                                         + ngx_random() % (pause / 2));
+}
+
+
+/* Decides whether the client is told. */
+
+static void
+ngx_http_convo_events_stream_take(ngx_http_convo_events_stream_t *s,
+    const convo_user_view_t *view)
+{
+    s->waits = (view->state == CONVO_USER_WAITING);
+
+    ngx_http_convo_presence_waits(&s->presence, s->waits);
+
+    s->spent = (view->window_end_ms != CONVO_VIEW_NONE);
+
+    if (s->spent) {
+        s->points_at = ngx_current_msec
+                       + ngx_max(view->window_end_ms - view->now_ms, 0);
+    }
+
+    if (view->version < s->version
+        || (view->version == s->version && !s->refresh))
+    {
+        s->refresh = 0;
+        return;
+    }
+
+    if (s->busy) {
+        /* once it is flushed, what is true then */
+        ngx_http_convo_events_stream_want(s, 0);
+        return;
+    }
+
+    s->refresh = 0;
+
+    ngx_http_convo_events_stream_send(s, view);
+}
+
+
+static void
+ngx_http_convo_events_stream_send(ngx_http_convo_events_stream_t *s,
+    const convo_user_view_t *view)
+{
+    ngx_int_t  rc;
+
+    if (!s->opened) {
+        rc = ngx_http_convo_events_stream_open(s);
+        if (rc != NGX_OK) {
+            ngx_http_convo_events_stream_finish(s, rc);
+            return;
+        }
+    }
+
+    if (ngx_http_convo_events_stream_message(s, view) != NGX_OK) {
+        ngx_http_convo_events_stream_finish(s, NGX_ERROR);
+        return;
+    }
+
+    s->version = view->version;
+
+    ngx_http_convo_events_stream_write(s, s->buf.pos,
+                                       s->buf.last - s->buf.pos);
+}
+
+
+/* NGX_OK, or what ngx_http_finalize_request() takes. */
+
+static ngx_int_t
+ngx_http_convo_events_stream_open(ngx_http_convo_events_stream_t *s)
+{
+    ngx_int_t                  rc;
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    r = s->request;
+    c = r->connection;
+
+    rc = ngx_http_convo_events_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return rc;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->tcp_nodelay && ngx_tcp_nodelay(c) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    c->log->action = "streaming events";
+    r->write_event_handler = ngx_http_convo_events_stream_write_handler;
+    s->opened = 1;
+
+    ngx_http_convo_count(NGX_HTTP_CONVO_STREAM_OPENED);
+    ngx_http_convo_gauge(NGX_HTTP_CONVO_STREAMS_OPEN, 1);
+
+    return NGX_OK;
+}
+
+
+/* The event's text in s->message, from s->buf.pos to s->buf.last. */
+
+static ngx_int_t
+ngx_http_convo_events_stream_message(ngx_http_convo_events_stream_t *s,
+    const convo_user_view_t *view)
+{
+    size_t   size, len;
+    u_char  *p;
+    json_t  *json;
+
+    json = ngx_http_convo_session_document(s->caller, view);
+    size = json_dumpb(json, NULL, 0, JSON_COMPACT);
+
+    ngx_http_convo_events_stream_free(s);
+
+    if (size == 0 || size > NGX_HTTP_CONVO_EVENTS_MESSAGE_MAX) {
+        json_decref(json);
+        return NGX_ERROR;
+    }
+
+    len = sizeof(NGX_HTTP_CONVO_EVENTS_RETRY)
+          + sizeof(NGX_HTTP_CONVO_EVENTS_HEAD) + NGX_INT64_LEN
+          + size + sizeof("\n\n");
+
+    p = ngx_alloc(len, s->request->connection->log);
+
+    if (p) {
+        s->message = p;
+        s->buf.pos = p;
+
+        if (s->version == -1) {
+            p = ngx_cpymem(p, NGX_HTTP_CONVO_EVENTS_RETRY,
+                           sizeof(NGX_HTTP_CONVO_EVENTS_RETRY) - 1);
+        }
+
+        p = ngx_sprintf(p, NGX_HTTP_CONVO_EVENTS_HEAD, view->version);
+        p += json_dumpb(json, (char *) p, size, JSON_COMPACT);
+        *p++ = '\n'; *p++ = '\n';
+
+        s->buf.last = p;
+    }
+
+    json_decref(json);
+
+    return p ? NGX_OK : NGX_ERROR;
+}
+
+
+/* The text must last until it is flushed; nothing else may be on its way. */
+
+static void
+ngx_http_convo_events_stream_write(ngx_http_convo_events_stream_t *s,
+    u_char *text, size_t len)
+{
+    ngx_buf_t  *b;
+
+    b = &s->buf;
+
+    ngx_memzero(b, sizeof(ngx_buf_t));
+
+    b->start = text;
+    b->pos = text;
+    b->last = text + len;
+    b->end = b->last;
+    b->memory = 1;
+    b->flush = 1;
+    b->tag = (ngx_buf_tag_t) &ngx_http_convo_events_module;
+
+    s->out.buf = b;
+    s->out.next = NULL;
+
+    ngx_http_convo_events_stream_written(s,
+                               ngx_http_output_filter(s->request, &s->out));
+}
+
+
+static void
+ngx_http_convo_events_stream_written(ngx_http_convo_events_stream_t *s,
+    ngx_int_t rc)
+{
+    ngx_event_t               *wev;
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    r = s->request;
+    c = r->connection;
+    wev = c->write;
+
+    if (rc == NGX_ERROR) {
+        ngx_http_convo_events_stream_finish(s, NGX_ERROR);
+        return;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    s->busy = (r->buffered || r->postponed || c->buffered);
+
+    if (s->busy) {
+
+        if (!wev->delayed) {
+            ngx_add_timer(wev, clcf->send_timeout);
+        }
+
+    } else {
+
+        if (wev->timer_set && !wev->delayed) {
+            ngx_del_timer(wev);
+        }
+
+        ngx_http_convo_events_stream_free(s);
+    }
+
+    if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
+        ngx_http_convo_events_stream_finish(s, NGX_ERROR);
+    }
+}
+
+
+static void
+ngx_http_convo_events_stream_write_handler(ngx_http_request_t *r)
+{
+    ngx_connection_t                *c;
+    ngx_http_convo_events_stream_t  *s;
+
+    c = r->connection;
+    s = ngx_http_get_module_ctx(r, ngx_http_convo_events_module);
+
+    if (c->write->timedout) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "client timed out");
+        c->timedout = 1;
+        ngx_http_convo_events_stream_finish(s, NGX_HTTP_REQUEST_TIME_OUT);
+
+    } else {
+        ngx_http_convo_events_stream_written(s,
+                                             ngx_http_output_filter(r, NULL));
+    }
+
+    ngx_http_convo_events_stream_run(s);
+}
+
+
+/* Ends the response in order; what is being written goes out first. */
+
+static void
+ngx_http_convo_events_stream_end(ngx_http_convo_events_stream_t *s)
+{
+    ngx_int_t   rc;
+    ngx_buf_t  *b;
+
+    static u_char  retry[] = NGX_HTTP_CONVO_EVENTS_RETRY_END;
+
+    if (s->busy || !s->exiting) {
+        rc = ngx_http_send_special(s->request, NGX_HTTP_LAST);
+
+    } else {
+        b = &s->buf;
+
+        ngx_memzero(b, sizeof(ngx_buf_t));
+
+        b->pos = retry;
+        b->last = retry + sizeof(retry) - 1;
+        b->memory = 1;
+        b->last_buf = 1;
+        b->last_in_chain = 1;
+
+        s->out.buf = b;
+        s->out.next = NULL;
+
+        rc = ngx_http_output_filter(s->request, &s->out);
+    }
+
+    ngx_http_convo_events_stream_finish(s, rc == NGX_ERROR ? rc : NGX_OK);
+}
+
+
+/* The stream ends with the event in hand; nothing is freed before. */
+
+static void
+ngx_http_convo_events_stream_finish(ngx_http_convo_events_stream_t *s,
+    ngx_int_t rc)
+{
+    if (s->closed) {
+        return;
+    }
+
+    s->finished = 1;
+    s->finish_rc = rc;
+
+    ngx_http_convo_events_stream_close(s, rc == NGX_ERROR
+                                          || rc == NGX_HTTP_REQUEST_TIME_OUT);
+}
+
+
+/* The end of every event: the stream may be gone afterwards. */
+
+static void
+ngx_http_convo_events_stream_run(ngx_http_convo_events_stream_t *s)
+{
+    ngx_connection_t  *c;
+
+    c = s->request->connection;
+
+    ngx_http_convo_events_stream_go_on(s);
+
+    if (s->finished) {
+        s->finished = 0;
+        ngx_http_finalize_request(s->request, s->finish_rc);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_uint_t
+ngx_http_convo_events_is_due(ngx_msec_t at)
+{
+    return (ngx_msec_int_t) (at - ngx_current_msec) <= 0;
+}
