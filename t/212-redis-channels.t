@@ -60,7 +60,7 @@ sub subscribed_soon ($want, @channels) {
 }
 
 our $Locations = <<'_EOC_';
-    convo_redis redis://127.0.0.1:$TEST_NGINX_REDIS_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_REDIS_PORT timeout=5s;
     location ~ ^/follow/(\w+)/1 { convo_test_subscribe $1 events=1; }
     location ~ ^/follow/(\w+)/2 { convo_test_subscribe $1 events=2; }
     location ~ ^/follow/(\w+)/9 { convo_test_subscribe $1 events=9; }

@@ -148,7 +148,7 @@ __DATA__
 
 === TEST 1: a reply is that of the request that asked
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- pipelined_requests eval
 [map { "GET /do/?way=echo&say=$_" } 1 .. 20]
 --- response_body eval
@@ -158,7 +158,7 @@ __DATA__
 
 === TEST 2: nested arrays, nil and integers are read
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=nested
 --- response_body
@@ -168,7 +168,7 @@ GET /do/?way=nested
 
 === TEST 3: a silent Redis is given up after the timeout, and declined then
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=100ms;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=500ms;
 --- request
 GET /do/?way=silent
 --- error_code: 504
@@ -180,7 +180,7 @@ commands are not answered
 
 === TEST 4: after a timeout the next request is served by a new connection
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=100ms;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=500ms;
 --- request eval
 ["GET /do/?way=silent", "GET /sleep", "GET /do/?way=echo&say=after"]
 --- error_code eval
@@ -192,7 +192,7 @@ commands are not answered
 
 === TEST 5: rubbish ends the connection and answers the request
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request eval
 ["GET /do/?way=rubbish", "GET /sleep", "GET /do/?way=echo&say=after"]
 --- error_code eval
@@ -201,7 +201,7 @@ commands are not answered
 
 === TEST 6: a length that is no number
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=number
 --- error_code: 504
@@ -212,7 +212,7 @@ convo redis: redis://127.0.0.1:
 
 === TEST 7: a length below zero
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=negative
 --- error_code: 504
@@ -223,7 +223,7 @@ Bulk string length out of range
 
 === TEST 8: an answer of another protocol
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=http
 --- error_code: 504
@@ -234,7 +234,7 @@ Protocol error, got "H" as reply type byte
 
 === TEST 9: a connection cut within a reply
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=cut
 --- error_code: 504
@@ -245,7 +245,7 @@ closed by the peer
 
 === TEST 10: a connection closed instead of a reply
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=shut
 --- error_code: 504
@@ -256,7 +256,7 @@ closed by the peer
 
 === TEST 11: a string longer than a reply may be
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=bytes
 --- error_code: 504
@@ -267,7 +267,7 @@ a reply was too long
 
 === TEST 12: a line without end
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=line
 --- error_code: 504
@@ -278,7 +278,7 @@ a reply was too long
 
 === TEST 13: a string of two gigabytes is promised and does not come
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=100ms;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=500ms;
 --- request
 GET /do/?way=promise
 --- error_code: 504
@@ -289,7 +289,7 @@ commands are not answered
 
 === TEST 14: two thousand million elements are not believed
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=elements
 --- error_code: 504
@@ -300,7 +300,7 @@ convo redis: redis://127.0.0.1:
 
 === TEST 15: nor are many in several arrays
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=many
 --- error_code: 504
@@ -311,7 +311,7 @@ convo redis: redis://127.0.0.1:
 
 === TEST 16: a hundred arrays within one another
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=deep
 --- error_code: 504
@@ -322,7 +322,7 @@ No support for nested multi bulk replies with depth > 7
 
 === TEST 17: a second reply is nobody's and ends the connection
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=twice
 --- response_body
@@ -334,7 +334,7 @@ an unexpected reply
 
 === TEST 18: READONLY goes to the caller and the next connection is asked
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_READONLY_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_READONLY_PORT timeout=5s;
 --- request eval
 ["GET /do/?way=readonly", "GET /sleep", "GET /do/?way=readonly"]
 --- response_body eval
@@ -345,7 +345,7 @@ an unexpected reply
 
 === TEST 19: so does the READONLY of a script before Redis 7
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_OLD_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_OLD_PORT timeout=5s;
 --- request eval
 ["GET /do/?way=old", "GET /sleep", "GET /do/?way=old"]
 --- response_body_like eval
@@ -355,7 +355,7 @@ an unexpected reply
 
 === TEST 20: LOADING goes to the caller
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request eval
 ["GET /do/?way=loading", "GET /do/?way=echo&say=same"]
 --- response_body eval
@@ -365,7 +365,7 @@ an unexpected reply
 
 === TEST 21: NOSCRIPT is answered by the whole script with the same keys
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=noscript&say=hello
 --- response_body
@@ -375,7 +375,7 @@ EVAL 1 noscript hello whole
 
 === TEST 22: and only once
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_FAKE_PORT timeout=5s;
 --- request
 GET /do/?way=never
 --- response_body
@@ -385,7 +385,7 @@ error NOSCRIPT No matching script.
 
 === TEST 23: a Redis that accepts and says nothing is no Redis
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_HUNG_PORT timeout=100ms;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_HUNG_PORT timeout=500ms;
 --- request eval
 ["GET /do/?way=echo", "GET /do/?way=echo", "GET /status"]
 --- error_code eval
@@ -397,7 +397,7 @@ error NOSCRIPT No matching script.
 
 === TEST 24: a wrong password is said once, however often it is tried
 --- config
-    convo_redis redis://:wrong@127.0.0.1:$TEST_NGINX_WRONGPASS_PORT;
+    convo_redis redis://:wrong@127.0.0.1:$TEST_NGINX_WRONGPASS_PORT timeout=5s;
 --- request
 GET /sleep
 --- response_body
@@ -410,7 +410,7 @@ late
 
 === TEST 25: its line names the reason
 --- config
-    convo_redis redis://:wrong@127.0.0.1:$TEST_NGINX_WRONGPASS_PORT;
+    convo_redis redis://:wrong@127.0.0.1:$TEST_NGINX_WRONGPASS_PORT timeout=5s;
 --- request
 GET /do/?way=echo
 --- error_code_like: 50[34]
@@ -423,7 +423,7 @@ wrong@
 
 === TEST 26: a missing password is said too
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_WRONGPASS_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_WRONGPASS_PORT timeout=5s;
 --- request
 GET /do/?way=echo
 --- error_code_like: 50[34]
@@ -434,7 +434,7 @@ PING was refused: NOAUTH Authentication required.
 
 === TEST 27: an error that repeats the password is not logged
 --- config
-    convo_redis redis://:hunter2@127.0.0.1:$TEST_NGINX_TELLTALE_PORT;
+    convo_redis redis://:hunter2@127.0.0.1:$TEST_NGINX_TELLTALE_PORT timeout=5s;
 --- request
 GET /do/?way=echo
 --- error_code_like: 50[34]
@@ -447,7 +447,7 @@ hunter2
 
 === TEST 28: a database that is not there
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_NODB_PORT/99;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_NODB_PORT/99 timeout=5s;
 --- request
 GET /do/?way=echo
 --- error_code_like: 50[34]
@@ -458,7 +458,7 @@ SELECT was refused: ERR DB index is out of range
 
 === TEST 29: a Redis that loads its data is there
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_BUSYLOADING_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_BUSYLOADING_PORT timeout=5s;
 --- request
 GET /do/?way=echo
 --- response_body
@@ -468,7 +468,7 @@ error LOADING Redis is loading the dataset in memory
 
 === TEST 30: another kind of server is refused
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_WEB_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_WEB_PORT timeout=5s;
 --- request
 GET /do/?way=echo
 --- error_code_like: 50[34]
@@ -479,7 +479,7 @@ Protocol error, got "H" as reply type byte
 
 === TEST 31: so is one whose greeting has a wrong shape
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_LIST_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_LIST_PORT timeout=5s;
 --- request
 GET /do/?way=echo
 --- error_code_like: 50[34]
@@ -490,7 +490,7 @@ a greeting was answered by what is no Redis
 
 === TEST 32: a reply before any command ends the connection
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_PUSH_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_PUSH_PORT timeout=5s;
 --- request eval
 ["GET /sleep", "GET /do/?way=echo&say=after"]
 --- response_body eval
@@ -500,7 +500,7 @@ a greeting was answered by what is no Redis
 
 === TEST 33: an error reply to SUBSCRIBE ends the connection, and it comes back
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_REFUSED_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_REFUSED_PORT timeout=5s;
     location = /follow {
         convo_test_subscribe refused events=1;
     }
@@ -516,7 +516,7 @@ NOPERM this user has no permissions
 
 === TEST 34: a confirmation of another channel ends the connection
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_OTHER_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_OTHER_PORT timeout=5s;
     location = /follow {
         convo_test_subscribe other events=1;
     }
@@ -532,7 +532,7 @@ an unexpected reply
 
 === TEST 35: a message whose channel is no string
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_SHAPE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_SHAPE_PORT timeout=5s;
     location = /follow {
         convo_test_subscribe shape events=1;
     }
@@ -548,7 +548,7 @@ an unexpected reply
 
 === TEST 36: a kind of message that is not known
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_KIND_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_KIND_PORT timeout=5s;
     location = /follow {
         convo_test_subscribe kind events=1;
     }
@@ -564,7 +564,7 @@ an unexpected reply
 
 === TEST 37: an integer where messages come
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_INTEGER_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_INTEGER_PORT timeout=5s;
     location = /follow {
         convo_test_subscribe integer events=1;
     }
@@ -580,7 +580,7 @@ an unexpected reply
 
 === TEST 38: a channel that is confirmed twice
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_TWICE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_TWICE_PORT timeout=5s;
     location = /follow {
         convo_test_subscribe twice events=2;
     }
@@ -597,7 +597,7 @@ an unexpected reply
 
 === TEST 39: messages before the confirmation, and of strangers, are dropped
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_EARLY_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_EARLY_PORT timeout=5s;
     location = /follow {
         convo_test_subscribe early events=1;
     }
@@ -611,7 +611,7 @@ ready
 
 === TEST 40: an end of the subscription nobody asked for
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_LEFT_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_ON_LEFT_PORT timeout=5s;
     location = /follow {
         convo_test_subscribe left events=2;
     }
@@ -628,7 +628,7 @@ an unexpected reply
 
 === TEST 41: a subscriber whose peer went without a word is told
 --- config
-    convo_redis redis://127.0.0.1:$TEST_NGINX_MUTE_PORT;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_MUTE_PORT timeout=5s;
     location = /follow {
         convo_test_subscribe mute events=3;
     }
