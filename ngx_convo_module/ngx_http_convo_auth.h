@@ -43,8 +43,8 @@ ngx_uint_t ngx_http_convo_auth_is_on(ngx_http_request_t *r);
 ngx_uint_t ngx_http_convo_auth_is_configured(ngx_conf_t *cf);
 
 /*
- * For /readyz, 1 when the location's issuers have keys: a key file was read,
- * or the last fetch of this process parsed; or when none was needed yet.
+ * For /readyz, which asks without a token: 0 when a location of the request's
+ * server needed keys and this process could get none, else 1.
  */
 ngx_uint_t ngx_http_convo_auth_has_keys(ngx_http_request_t *r);
 

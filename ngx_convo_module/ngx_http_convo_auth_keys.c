@@ -299,18 +299,29 @@ ngx_http_convo_auth_keys_take(ngx_http_convo_auth_keys_t *keys,
 }
 
 
+/* a key file without keys would have stopped the start */
+
 ngx_uint_t
 ngx_http_convo_auth_has_keys(ngx_http_request_t *r)
 {
-    ngx_http_convo_auth_loc_conf_t  *conf;
+    ngx_uint_t                         i;
+    ngx_http_core_srv_conf_t          *cscf;
+    ngx_http_convo_auth_keys_t       **known;
+    ngx_http_convo_auth_main_conf_t   *amcf;
 
-    conf = ngx_http_get_module_loc_conf(r, ngx_http_convo_auth_module);
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_convo_auth_module);
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    known = amcf->keys.elts;
 
-    if (!conf->enable) {
-        return 1;
+    for (i = 0; i < amcf->keys.nelts; i++) {
+        if (known[i]->server == cscf && known[i]->state->set == NULL
+            && known[i]->state->is_asked)
+        {
+            return 0;
+        }
     }
 
-    return conf->keys->state->set != NULL || !conf->keys->state->is_asked;
+    return 1;
 }
 
 
