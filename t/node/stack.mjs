@@ -103,7 +103,7 @@ import json, sqlite3, sys
 db = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True)
 db.row_factory = sqlite3.Row
 print(json.dumps([dict(row) for row in db.execute('SELECT * FROM sessions')]))
-`, file]);
+`, path.resolve(this.dir, file)]);
     return JSON.parse(text);
   }
 
