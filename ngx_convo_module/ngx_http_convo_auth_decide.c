@@ -124,7 +124,7 @@ ngx_http_convo_auth_user(ngx_http_request_t *r)
 {
     ngx_http_convo_auth_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
+    ctx = ngx_http_convo_auth_ctx(r);
 
     if (ctx == NULL
         || ctx->state != ngx_http_convo_auth_passed
@@ -134,6 +134,31 @@ ngx_http_convo_auth_user(ngx_http_request_t *r)
     }
 
     return &ctx->user;
+}
+
+
+/*
+ * To refresh a stale page in the background (proxy_cache_background_update)
+ * NGINX clones the request past the phases in which it was decided: the clone
+ * is still in its parent's location and has its parent's user.
+ */
+
+ngx_http_convo_auth_ctx_t *
+ngx_http_convo_auth_ctx(ngx_http_request_t *r)
+{
+    ngx_http_convo_auth_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
+
+    if (ctx == NULL
+        && r->background
+        && r->parent
+        && r->loc_conf == r->parent->loc_conf)
+    {
+        ctx = ngx_http_get_module_ctx(r->parent, ngx_http_convo_auth_module);
+    }
+
+    return ctx;
 }
 
 

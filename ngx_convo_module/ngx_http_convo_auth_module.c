@@ -187,7 +187,7 @@ ngx_http_convo_auth_error_variable(ngx_http_request_t *r,
     ngx_str_t                   word;
     ngx_http_convo_auth_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
+    ctx = ngx_http_convo_auth_ctx(r);
 
     if (ctx == NULL || ctx->state != ngx_http_convo_auth_refused) {
         ngx_http_convo_auth_set_variable(v, NULL);
@@ -218,7 +218,7 @@ ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
 
     if (ngx_http_convo_auth_user(r)) {
 
-        ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
+        ctx = ngx_http_convo_auth_ctx(r);
         prefix = sizeof("convo_claim_") - 1;
 
         claim = convo_claims_by_folded_name(ctx->claims,

@@ -152,6 +152,9 @@ char *ngx_http_convo_auth_check(ngx_conf_t *cf,
 ngx_int_t ngx_http_convo_auth_rewrite_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_convo_auth_access_handler(ngx_http_request_t *r);
 
+/* What variables may look at; NULL before the decision. */
+ngx_http_convo_auth_ctx_t *ngx_http_convo_auth_ctx(ngx_http_request_t *r);
+
 
 /* _auth_token.c */
 

@@ -4,6 +4,7 @@
 use Test::Nginx::Socket 'no_plan';
 use Convo::Test;
 use Convo::Token qw(auth_config bearer id_token);
+use Convo::Provider keys => { one => ['pool'] };
 
 our $Config = auth_config();
 our $Good = bearer(id_token());
@@ -150,3 +151,34 @@ POST /t
 a body
 --- response_body
 []
+
+
+
+=== TEST 9: a page refreshed in the background is still the user's
+--- http_config
+    proxy_cache_path $TEST_NGINX_SERVER_ROOT/pages keys_zone=pages:1m;
+--- config
+    location /t {
+        convo_auth on;
+        proxy_cache pages;
+        proxy_cache_key $convo_user$uri;
+        proxy_cache_valid 200 1s;
+        proxy_cache_use_stale updating;
+        proxy_cache_background_update on;
+        proxy_set_header X-User $convo_user;
+        add_header X-Cache $upstream_cache_status;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/page;
+    }
+    location /page { return 200 "page of [$http_x_user]\n"; }
+    location /wait {
+        proxy_pass http://127.0.0.1:$TEST_NGINX_PROVIDER_PORT/keys/slow;
+    }
+--- request eval
+["GET /t", "GET /wait", "GET /wait", "GET /t", "GET /t"]
+--- more_headers eval: $::Good
+--- response_headers_like eval
+["X-Cache: (MISS|EXPIRED)", "Content-Length: .*", "Content-Length: .*",
+ "X-Cache: STALE", "X-Cache: HIT"]
+--- response_body_like eval
+['page of \[user-1\]', "keys", "keys", 'page of \[user-1\]',
+ 'page of \[user-1\]']
