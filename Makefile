@@ -26,8 +26,9 @@ UNITS     := $(patsubst %.c,$(OUT)/%,$(TESTS))
 ASAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
              -fno-omit-frame-pointer
 
-.PHONY: help run up down test test-nginx lint asan build module test-module \
-        worker units page install clean setup-build setup-run setup-test
+.PHONY: help run up down test test-nginx lint asan bench build module \
+        test-module worker units page install clean setup-build setup-run \
+        setup-test setup-bench
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -63,6 +64,9 @@ asan: setup-test                ## the suites under ASan and UBSan
 	@$(MAKE) --no-print-directory OUT=build/asan CFLAGS='-g -O1' \
 	    SANITIZE='$(ASAN)' worker units
 	@t/all --asan
+
+bench: setup-bench build page   ## measurements side by side, bench/report.md
+	@bench/run
 
 # --- building
 
@@ -120,5 +124,5 @@ install: build          ## to $(DESTDIR)$(PREFIX)
 clean:                  ## remove what was built (.deps stays)
 	rm -rf build libconvo/generated web/dist
 
-setup-build setup-run setup-test: setup-%:
+setup-build setup-run setup-test setup-bench: setup-%:
 	@dev/setup $*
