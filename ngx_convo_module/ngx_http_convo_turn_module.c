@@ -7,8 +7,8 @@
  * nothing is asked.  coturn counts and limits by the user in the name.
  *
  * How it fails: bad addresses, times and secret files stop the start with a
- * message.  Nobody who has not signed in gets credentials, also where
- * convo_auth was forgotten.  A relay that runs outlives its credentials:
+ * message, and so does an endpoint without convo_auth: nobody who has not
+ * signed in gets credentials.  A relay that runs outlives its credentials:
  * ending it is the business of coturn's own limits.
  */
 
@@ -169,12 +169,6 @@ ngx_http_convo_turn_handler(ngx_http_request_t *r)
     user = ngx_http_convo_auth_user(r);
 
     if (user == NULL) {
-        if (!ngx_http_convo_auth_is_on(r)) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "convo turn: \"convo_turn_credentials\" needs "
-                          "\"convo_auth on\"");
-        }
-
         return ngx_http_convo_problem(r, NGX_HTTP_UNAUTHORIZED,
                                       "missing_token", NULL);
     }
@@ -357,6 +351,7 @@ ngx_http_convo_turn_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_convo_turn_loc_conf_t  *prev = parent;
     ngx_http_convo_turn_loc_conf_t  *conf = child;
 
+    const char                *missing;
     ngx_http_core_loc_conf_t  *clcf;
 
     ngx_conf_merge_ptr_value(conf->turn, prev->turn, NULL);
@@ -365,11 +360,15 @@ ngx_http_convo_turn_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_OK;
     }
 
-    if (conf->turn == NULL) {
+    missing = (conf->turn == NULL) ? "convo_turn"
+              : !ngx_http_convo_auth_is_configured(cf) ? "convo_auth on"
+              : NULL;
+
+    if (missing) {
         clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"convo_turn_credentials\" in location \"%V\" needs "
-                      "\"convo_turn\" there or around it", &clcf->name);
+                      "\"%s\" there or around it", &clcf->name, missing);
         return NGX_CONF_ERROR;
     }
 

@@ -34,7 +34,7 @@ __DATA__
     location = /c {
         convo_turn coturn urls=turn:c
                    secret_file=$TEST_NGINX_HTML_DIR/secret;
-        convo_turn_credentials ttl=12h format=ice-server;
+        return 200 "fine\n";
     }
     location = /t { return 200 "fine\n"; }
 
@@ -222,7 +222,17 @@ nothing" cannot be opened (2: No such file or directory)
 
 
 
-=== TEST 22: an endpoint outside of a location is refused
+=== TEST 22: an endpoint that would serve anybody is refused
+--- config
+    convo_turn coturn urls=turn:a secret_file=$TEST_NGINX_HTML_DIR/secret;
+    location = /t { convo_turn_credentials ttl=12h format=ice-server; }
+--- must_die
+--- error_log
+"convo_turn_credentials" in location "/t" needs "convo_auth on" there or around it
+
+
+
+=== TEST 23: an endpoint outside of a location is refused
 --- config
     convo_turn_credentials;
 --- must_die

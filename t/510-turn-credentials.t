@@ -17,7 +17,6 @@ our $Endpoints = <<'CONF';
         urls=turn:a:3478?transport=udp,stun:b,turns:a:443?transport=tcp;
     location = /list { convo_turn_credentials; }
     location = /bare { convo_turn_credentials format=ice-server ttl=12h; }
-    location = /open { convo_auth off; convo_turn_credentials; }
 CONF
 
 # Replaces the name by its parts and the credential by its verdict, so that a
@@ -168,17 +167,7 @@ GET /bare
 
 
 
-=== TEST 11: where convo_auth is off nobody gets anything, and the log says why
---- request
-GET /open
---- error_code: 401
---- response_body_like: "code":"missing_token"
---- error_log
-convo turn: "convo_turn_credentials" needs "convo_auth on"
-
-
-
-=== TEST 12: another method
+=== TEST 11: another method
 --- request
 POST /list
 {}
@@ -189,7 +178,7 @@ Allow: GET, HEAD
 
 
 
-=== TEST 13: the secret and the credential never reach the log
+=== TEST 12: the secret and the credential never reach the log
 --- log_level: info
 --- request
 GET /list
@@ -199,7 +188,7 @@ credential
 
 
 
-=== TEST 14: a body is thrown away, and the connection goes on
+=== TEST 13: a body is thrown away, and the connection goes on
 --- pipelined_requests eval
 ["GET /list\nbody", "GET /list"]
 --- error_code eval
