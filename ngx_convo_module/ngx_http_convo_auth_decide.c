@@ -29,6 +29,7 @@ static ngx_int_t ngx_http_convo_auth_decide(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
 static ngx_int_t ngx_http_convo_auth_settle(ngx_http_convo_auth_ctx_t *ctx,
     convo_fault_e fault);
+static void ngx_http_convo_auth_count(convo_fault_e fault);
 static convo_fault_e ngx_http_convo_auth_start(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
 static ngx_int_t ngx_http_convo_auth_ask(ngx_http_request_t *r,
@@ -297,6 +298,8 @@ ngx_http_convo_auth_settle(ngx_http_convo_auth_ctx_t *ctx,
 {
     ctx->fault = fault;
 
+    ngx_http_convo_auth_count(fault);
+
     if (fault == CONVO_FAULT_NONE) {
         ctx->state = ngx_http_convo_auth_passed;
         return NGX_OK;
@@ -304,6 +307,51 @@ ngx_http_convo_auth_settle(ngx_http_convo_auth_ctx_t *ctx,
 
     ctx->state = ngx_http_convo_auth_refused;
     return NGX_DECLINED;
+}
+
+
+/* by the code that clients are told */
+
+static void
+ngx_http_convo_auth_count(convo_fault_e fault)
+{
+    ngx_http_convo_counter_e  counter;
+
+    switch (fault) {
+
+    case CONVO_FAULT_NONE:
+        counter = NGX_HTTP_CONVO_AUTH_ACCEPTED;
+        break;
+
+    case CONVO_FAULT_MISSING:
+        counter = NGX_HTTP_CONVO_AUTH_MISSING_TOKEN;
+        break;
+
+    case CONVO_FAULT_EMAIL_NOT_VERIFIED:
+        counter = NGX_HTTP_CONVO_AUTH_EMAIL_NOT_VERIFIED;
+        break;
+
+    case CONVO_FAULT_PROVIDER:
+        counter = NGX_HTTP_CONVO_AUTH_PROVIDER_NOT_ALLOWED;
+        break;
+
+    case CONVO_FAULT_REQUIRED_CLAIM:
+        counter = NGX_HTTP_CONVO_AUTH_FORBIDDEN;
+        break;
+
+    case CONVO_FAULT_KEYS_UNAVAILABLE:
+        counter = NGX_HTTP_CONVO_AUTH_KEYS_UNAVAILABLE;
+        break;
+
+    case CONVO_FAULT_INTERNAL:
+        counter = NGX_HTTP_CONVO_AUTH_INTERNAL_ERROR;
+        break;
+
+    default: /* a fault of the token itself */
+        counter = NGX_HTTP_CONVO_AUTH_INVALID_TOKEN;
+    }
+
+    ngx_http_convo_count(counter);
 }
 
 
@@ -388,6 +436,8 @@ ngx_http_convo_auth_verify(ngx_http_request_t *r,
     if (amcf->cache) {
         ngx_http_convo_auth_cache_key(key, set, &ctx->token);
         known = ngx_http_convo_auth_cache_has(amcf->cache, key);
+        ngx_http_convo_count(known ? NGX_HTTP_CONVO_AUTH_CACHE_HIT
+                                   : NGX_HTTP_CONVO_AUTH_CACHE_MISS);
     }
 
     if (!known) {

@@ -265,6 +265,7 @@ ngx_http_convo_auth_keys_take(ngx_http_convo_auth_keys_t *keys,
 
     } else if (ngx_http_convo_auth_keys_is_same(state, &answer->body)) {
         state->is_failed = 0;
+        ngx_http_convo_count(NGX_HTTP_CONVO_KEYS_FETCHED);
         return;
 
     } else {
@@ -276,6 +277,7 @@ ngx_http_convo_auth_keys_take(ngx_http_convo_auth_keys_t *keys,
         state->failed = ngx_current_msec;
         state->is_failed = 1;
 
+        ngx_http_convo_count(NGX_HTTP_CONVO_KEYS_FAILED);
         ngx_log_error(NGX_LOG_ERR, log, 0,
                       "convo auth: no new keys from \"%V\" (status %ui): %s; "
                       "%s", &keys->name, answer->status, report.reason,
@@ -289,6 +291,7 @@ ngx_http_convo_auth_keys_take(ngx_http_convo_auth_keys_t *keys,
     state->set = set;
     state->is_failed = 0;
 
+    ngx_http_convo_count(NGX_HTTP_CONVO_KEYS_FETCHED);
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "convo auth: %uz keys from \"%V\"", convo_jwks_count(set),
                   &keys->name);

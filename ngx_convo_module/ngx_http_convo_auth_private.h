@@ -16,6 +16,7 @@
 
 
 #include "ngx_http_convo_auth.h"
+#include "ngx_http_convo_metrics.h"
 #include "ngx_http_convo_fetch.h"
 #include "convo_claims.h"
 #include "convo_fault.h"
