@@ -194,6 +194,7 @@ ngx_http_convo_redis_eval(ngx_http_convo_redis_t *redis, ngx_pool_t *pool,
         || (link->state != NGX_HTTP_CONVO_REDIS_LINK_UP && link->failures))
     {
         redis->counters.declined++;
+        ngx_http_convo_count(NGX_HTTP_CONVO_REDIS_DECLINED);
         return NGX_DECLINED;
     }
 
@@ -221,6 +222,7 @@ ngx_http_convo_redis_eval(ngx_http_convo_redis_t *redis, ngx_pool_t *pool,
     if (ngx_http_convo_redis_command_queue(commands, command) != NGX_OK) {
         ngx_free(command);
         redis->counters.declined++;
+        ngx_http_convo_count(NGX_HTTP_CONVO_REDIS_DECLINED);
         return NGX_DECLINED;
     }
 
@@ -231,6 +233,7 @@ ngx_http_convo_redis_eval(ngx_http_convo_redis_t *redis, ngx_pool_t *pool,
     hold->command = command;
 
     redis->counters.commands++;
+    ngx_http_convo_count(NGX_HTTP_CONVO_REDIS_COMMAND);
 
     return NGX_OK;
 }
@@ -453,6 +456,7 @@ ngx_http_convo_redis_command_again(ngx_http_convo_redis_commands_t *commands,
     ngx_free(command);
 
     commands->link.redis->counters.reloads++;
+    ngx_http_convo_count(NGX_HTTP_CONVO_REDIS_RELOADED);
 
     return NGX_OK;
 }
@@ -566,6 +570,7 @@ ngx_http_convo_redis_commands_reply(ngx_http_convo_redis_link_t *link,
 
         if (command->hold) {
             link->redis->counters.errors++;
+            ngx_http_convo_count(NGX_HTTP_CONVO_REDIS_ERROR);
         }
     }
 
@@ -648,6 +653,7 @@ ngx_http_convo_redis_commands_down(ngx_http_convo_redis_link_t *link)
 
         if (command->hold) {
             link->redis->counters.lost++;
+            ngx_http_convo_count(NGX_HTTP_CONVO_REDIS_COMMAND_LOST);
         }
 
         ngx_http_convo_redis_command_finish(command, NULL);
@@ -755,6 +761,7 @@ ngx_http_convo_redis_commands_expire(ngx_http_convo_redis_commands_t *commands)
             hold->command = NULL;
 
             commands->link.redis->counters.timeouts++;
+            ngx_http_convo_count(NGX_HTTP_CONVO_REDIS_TIMEOUT);
 
             command->handler(command->data, NULL);
         }

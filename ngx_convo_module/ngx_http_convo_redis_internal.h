@@ -17,6 +17,7 @@
 
 
 #include "ngx_http_convo_redis.h"
+#include "ngx_http_convo_metrics.h"
 #include "convo_redis_url.h"
 
 #include <ngx_event.h>

@@ -435,6 +435,7 @@ ngx_http_convo_redis_link_up(ngx_http_convo_redis_link_t *link)
     link->state = NGX_HTTP_CONVO_REDIS_LINK_UP;
     link->since = ngx_current_msec;
     link->redis->counters.connects++;
+    ngx_http_convo_count(NGX_HTTP_CONVO_REDIS_CONNECTED);
 
     ngx_add_timer(&link->health, NGX_HTTP_CONVO_REDIS_HEALTH);
 
@@ -871,6 +872,7 @@ ngx_http_convo_redis_link_fail(ngx_http_convo_redis_link_t *link,
 
     link->failures = well ? 0 : link->failures + 1;
     link->redis->counters.failures++;
+    ngx_http_convo_count(NGX_HTTP_CONVO_REDIS_LINK_FAILED);
 
     ngx_http_convo_redis_link_log_failure(link, err, reason);
     ngx_http_convo_redis_link_close(link);

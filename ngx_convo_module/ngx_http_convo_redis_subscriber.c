@@ -632,6 +632,7 @@ ngx_http_convo_redis_subscriber_push(
 
     if (ngx_http_convo_redis_is_string(kind, "message")) {
         subscriber->link.redis->counters.messages++;
+        ngx_http_convo_count(NGX_HTTP_CONVO_REDIS_MESSAGES);
 
         if (channel && channel->live) {
             ngx_http_convo_redis_channel_tell(subscriber, channel,
