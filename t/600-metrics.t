@@ -4,6 +4,7 @@ use Test::Nginx::Socket 'no_plan';
 use Convo::Test;
 use Convo::Redis;
 use Convo::Livekit;
+use Convo::Token qw(auth_config bearer id_token);
 
 our $Conf = <<"CONF";
     convo_redis redis://127.0.0.1:\$TEST_NGINX_REDIS_PORT timeout=500ms;
@@ -179,7 +180,73 @@ convo_livekit_webhooks_total\{result="failed"\} 0
 
 
 
-=== TEST 9: HEAD has the header and no body
+=== TEST 9: sign-ins are counted by what became of them
+--- http_config eval
+::auth_config() . 'convo_auth_cache zone=tokens:1m;'
+--- config
+    location = /t {
+        convo_auth on;
+        convo_auth_require email_verified=true plan=pro;
+        convo_auth_identity_provider Google;
+        return 200;
+    }
+    location = /keyless {
+        convo_auth on;
+        convo_auth_keys_request /keys;
+        return 200;
+    }
+    location = /keys { internal; return 404; }
+    location = /metrics { convo_metrics; }
+--- request eval
+[('GET /t') x 7, 'GET /keyless', 'GET /metrics']
+--- more_headers eval
+my $good = ::bearer(::id_token(plan => 'pro'));
+[$good, $good, '', 'Authorization: Bearer x',
+ ::bearer(::id_token(email_verified => JSON::PP::false())),
+ ::bearer(::id_token(plan => 'pro', identities => [])),
+ ::bearer(::id_token(plan => 'free')), $good, '']
+--- error_code eval
+[200, 200, 401, 401, 403, 403, 403, 503, 200]
+--- response_body_like eval
+[(qr/.*/) x 8, qr/^convo_auth_accepted_total\ 2$ .*
+refused_total.code="missing_token".\ 1$ .*
+refused_total.code="invalid_token".\ 1$ .*
+refused_total.code="email_not_verified".\ 1$ .*
+refused_total.code="provider_not_allowed".\ 1$ .*
+refused_total.code="forbidden".\ 1$ .*
+refused_total.code="keys_unavailable".\ 1$ .*
+refused_total.code="internal_error".\ 0$ .*
+cache_total.result="hit".\ 1$ .*
+cache_total.result="miss".\ 4$ .*
+fetches_total.result="ok".\ 0$ .*
+fetches_total.result="failed".\ 1$/msx]
+
+
+
+=== TEST 10: what Redis did is counted
+--- request eval
+['GET /metrics', 'GET /metrics', 'GET /two', 'GET /metrics']
+--- init
+::redis('SCRIPT', 'FLUSH');
+::redis('SET', '{first}:queue', 'no list');
+--- response_body_filters eval
+[map { [$_] } (sub { shift }) x 2,
+ sub { my $body = shift; ::redis_stop(); sleep 1; $body }, sub { shift }]
+--- response_body_like eval
+[(qr/convo_redis_up 1/) x 3, qr/^convo_redis_commands_total\ 4$ .*
+failures_total.kind="error".\ 1$ .*
+failures_total.kind="timeout".\ 0$ .*
+failures_total.kind="lost".\ 0$ .*
+failures_total.kind="declined".\ 1$ .*
+scripts_reloaded_total\ 1$ .*
+connects_total\ [12]$ .*
+link_failures_total\ [1-9]\d*$/msx]
+--- no_error_log
+[alert]
+
+
+
+=== TEST 11: HEAD has the header and no body
 --- request
 HEAD /metrics
 --- response_headers
@@ -188,7 +255,7 @@ Content-Type: text/plain; version=0.0.4; charset=utf-8
 
 
 
-=== TEST 10: another method
+=== TEST 12: another method
 --- request
 POST /metrics
 x=1
@@ -198,7 +265,7 @@ Allow: GET, HEAD
 
 
 
-=== TEST 11: a pool that cannot be is refused
+=== TEST 13: a pool that cannot be is refused
 --- config
     location = /metrics { convo_metrics default Other_Pool; }
 --- must_die
@@ -208,7 +275,7 @@ Allow: GET, HEAD
 
 
 
-=== TEST 12: too many pools are refused
+=== TEST 14: too many pools are refused
 --- config eval
 'location = /metrics { convo_metrics ' . join(' ', map { "p$_" } 1 .. 65) . '; }'
 --- must_die
@@ -218,7 +285,7 @@ Allow: GET, HEAD
 
 
 
-=== TEST 13: twice in one place is refused
+=== TEST 15: twice in one place is refused
 --- config
     location = /metrics { convo_metrics; convo_health live; }
 --- must_die
