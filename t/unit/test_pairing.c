@@ -25,7 +25,7 @@ typedef struct {
 } world_t;
 
 static world_t world;
-static char names[CONVO_PAIRING_MAX][16];
+static char names[CONVO_PAIRING_MAX][32];
 static convo_pairing_user_t users[CONVO_PAIRING_MAX];
 static convo_pairing_t pairs[CONVO_PAIRING_MAX / 2];
 
@@ -223,7 +223,7 @@ static void
 a_batch_that_is_too_large_is_cut(void **state)
 {
     static convo_pairing_user_t many[CONVO_PAIRING_MAX + 10];
-    static char ids[CONVO_PAIRING_MAX + 10][16];
+    static char ids[CONVO_PAIRING_MAX + 10][32];
 
     (void) state;
 

@@ -37,15 +37,24 @@ async function comeBoth(sid) {
   await stage.event(sid, 'joined', 'b', 'PA_b');
 }
 
-// The history as another program reads it, oldest first.
+// The history as another program reads it, oldest first. It never makes the
+// file: that is the worker's.
+const reader = `
+import json, sqlite3, sys
+try:
+    db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True, timeout=5)
+    db.row_factory = sqlite3.Row
+    rows = db.execute("SELECT * FROM sessions ORDER BY startTime").fetchall()
+except sqlite3.OperationalError as error:
+    if "unable to open" not in str(error) and "no such table" not in str(error):
+        raise
+    rows = []
+print(json.dumps([dict(row) for row in rows]))
+`;
+
 function stored() {
-  const python = 'import json, sqlite3, sys\n'
-    + 'db = sqlite3.connect(sys.argv[1], timeout=5)\n'
-    + 'db.row_factory = sqlite3.Row\n'
-    + 'rows = db.execute("SELECT * FROM sessions ORDER BY startTime")\n'
-    + 'print(json.dumps([dict(row) for row in rows]))\n';
   return JSON.parse(execFileSync('python3',
-    ['-c', python, path.join(stage.dir, 'history.db')]));
+    ['-c', reader, path.join(stage.dir, 'history.db')]));
 }
 
 function storedOnce(sid, ms) {
