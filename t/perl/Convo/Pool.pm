@@ -26,13 +26,15 @@ use Exporter 'import';
 use IO::Select ();
 use IO::Socket::INET ();
 use POSIX ();
+use Socket qw(PF_INET SOCK_STREAM SOL_SOCKET SO_RCVBUF inet_aton
+    pack_sockaddr_in);
 use Time::HiRes qw(sleep time);
 
 use Convo::Redis;
 use Convo::Token qw(auth_config bearer id_token);
 use Test::Nginx::Socket ();
 
-our @EXPORT = qw($SID api ask heard key later live mount pair pool_join
+our @EXPORT = qw($SID api ask enter heard key later live mount pair pool_join
     pool_leave pool_open run_script token_of touch_time user);
 
 # The id of the one session that a block has.
@@ -158,6 +160,12 @@ sub pair ($a, $b) {
 # ... and both in their room.
 sub live ($a, $b) {
     pair($a, $b);
+    enter($a, $b);
+    return;
+}
+
+# The matched users come to their room.
+sub enter ($a, $b) {
     my ($seconds, $micros) = @{ redis('TIME') };
     my $now = $seconds * 1000 + int($micros / 1000);
     run_script('participant', [key('session', $SID), key('user', $a),
@@ -184,12 +192,17 @@ sub end_children () {
 }
 
 # Sends a request of that user ("GET /api/session", a body after a blank) and
-# returns its socket.  Options: version, rcvbuf, token, partial (bytes sent).
+# returns its socket.  Options: version, port, rcvbuf, token, partial (bytes
+# sent).
 sub ask ($sub, $request, %option) {
     my ($method, $url, $body) = split ' ', $request, 3;
-    my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $ENV{TEST_NGINX_SERVER_PORT},
-    ) or die "cannot connect: $!\n";
+    my $port = $option{port} // $ENV{TEST_NGINX_SERVER_PORT};
+    socket my $plain, PF_INET, SOCK_STREAM, 0 or die "no socket: $!\n";
+    setsockopt $plain, SOL_SOCKET, SO_RCVBUF, $option{rcvbuf}
+        if $option{rcvbuf};
+    connect $plain, pack_sockaddr_in($port, inet_aton('127.0.0.1'))
+        or die "cannot connect: $!\n";
+    my $socket = IO::Socket::INET->new_from_fd($plain, 'r+');
     my $version = $option{version} // '1.0';
     my $bytes = "$method $url HTTP/$version\r\nHost: localhost\r\n"
         . bearer($option{token} // token_of($sub)) . "\r\n";
