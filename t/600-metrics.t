@@ -56,6 +56,15 @@ our $Wrong = sub {
     return $text =~ /\n\z/ ? 'nothing' : 'no end of line';
 };
 
+# The answer is every family that docs/metrics.md does not tell of.
+our $Untold = sub {
+    my ($text) = @_;
+    open my $in, '<', 'docs/metrics.md' or die "docs/metrics.md: $!\n";
+    my %told = map { $_ => 1 } map { /^\| `(\w+)` \|/ } <$in>;
+    my @untold = grep { !delete $told{$_} } $text =~ /^# TYPE (\w+)/mg;
+    return join "\n", @untold, map({ "$_ is no more" } sort keys %told), '';
+};
+
 add_block_preprocessor(sub {
     my ($block) = @_;
     $block->set_value('config', $Conf) if !defined $block->config;
@@ -292,3 +301,11 @@ Allow: GET, HEAD
 --- suppress_stderr
 --- error_log
 "convo_health" directive is duplicate
+
+
+
+=== TEST 16: every family is told of in docs/metrics.md, and no other
+--- init
+$::Pool->('default');
+--- response_body_filters eval: $::Untold
+--- response_body
