@@ -139,9 +139,10 @@ ngx_http_convo_auth_user(ngx_http_request_t *r)
 
 
 /*
- * To refresh a stale page in the background (proxy_cache_background_update)
- * NGINX clones the request past the phases in which it was decided: the clone
- * is still in its parent's location and has its parent's user.
+ * To refresh a stale page in the background, or to fetch the next slice, NGINX
+ * clones the request past the phases in which it was decided: the clone is
+ * still in its parent's location and has its parent's user.  Of a clone NGINX
+ * leaves no mark; any other subrequest is decided before it does a thing.
  */
 
 ngx_http_convo_auth_ctx_t *
@@ -151,12 +152,9 @@ ngx_http_convo_auth_ctx(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
 
-    if (ctx == NULL
-        && r->background
-        && r->parent
-        && r->loc_conf == r->parent->loc_conf)
-    {
-        ctx = ngx_http_get_module_ctx(r->parent, ngx_http_convo_auth_module);
+    while (ctx == NULL && r->parent && r->loc_conf == r->parent->loc_conf) {
+        r = r->parent;
+        ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
     }
 
     return ctx;

@@ -182,3 +182,24 @@ a body
 --- response_body_like eval
 ['page of \[user-1\]', "keys", "keys", 'page of \[user-1\]',
  'page of \[user-1\]']
+
+
+
+=== TEST 10: every slice of a page is fetched for the user
+--- config
+    location /t {
+        convo_auth on;
+        slice 6;
+        proxy_http_version 1.1;
+        proxy_set_header Range $slice_range;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/of/$convo_user/page;
+    }
+    location /of/user-1/ { alias $TEST_NGINX_HTML_DIR/; }
+--- user_files
+>>> page
+one slice and another
+--- request
+GET /t
+--- more_headers eval: $::Good
+--- response_body
+one slice and another
