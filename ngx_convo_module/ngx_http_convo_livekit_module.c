@@ -138,7 +138,7 @@ ngx_http_convo_livekit_create_loc_conf(ngx_conf_t *cf)
     }
 
     conf->livekit = NGX_CONF_UNSET_PTR;
-    conf->webhook = 0;     /* does not inherit */
+    conf->webhook = 0;     /* only an "if" inherits it */
 
     return conf;
 }
@@ -151,7 +151,16 @@ ngx_http_convo_livekit_merge_loc_conf(ngx_conf_t *cf, void *parent,
     ngx_http_convo_livekit_loc_conf_t  *prev = parent;
     ngx_http_convo_livekit_loc_conf_t  *conf = child;
 
+    ngx_http_core_loc_conf_t  *clcf;
+
     ngx_conf_merge_ptr_value(conf->livekit, prev->livekit, NULL);
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && prev->webhook) {
+        /* an "if" in the webhook's location, which answers there as well */
+        conf->webhook = 1;
+    }
 
     return conf->webhook
            ? ngx_http_convo_livekit_merge_webhook(cf, conf->livekit)

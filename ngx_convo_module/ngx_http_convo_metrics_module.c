@@ -41,6 +41,8 @@ static ngx_int_t ngx_http_convo_metrics_init_zone(ngx_shm_zone_t *zone,
 static ngx_int_t ngx_http_convo_metrics_init_process(ngx_cycle_t *cycle);
 static void ngx_http_convo_metrics_exit_process(ngx_cycle_t *cycle);
 static void *ngx_http_convo_metrics_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_convo_metrics_merge_loc_conf(ngx_conf_t *cf,
+    void *parent, void *child);
 static char *ngx_http_convo_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_convo_health(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -83,7 +85,7 @@ static ngx_http_module_t  ngx_http_convo_metrics_module_ctx = {
     NULL,                                    /* merge server configuration */
 
     ngx_http_convo_metrics_create_loc_conf,  /* create location conf */
-    NULL                                     /* merge location conf */
+    ngx_http_convo_metrics_merge_loc_conf    /* merge location conf */
 };
 
 
@@ -244,6 +246,27 @@ static void *
 ngx_http_convo_metrics_create_loc_conf(ngx_conf_t *cf)
 {
     return ngx_pcalloc(cf->pool, sizeof(ngx_http_convo_metrics_loc_conf_t));
+}
+
+
+/* Only an "if" inherits: in the endpoint's location, it answers there too. */
+
+static char *
+ngx_http_convo_metrics_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child)
+{
+    ngx_http_convo_metrics_loc_conf_t  *prev = parent;
+    ngx_http_convo_metrics_loc_conf_t  *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname) {
+        conf->pools = prev->pools;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

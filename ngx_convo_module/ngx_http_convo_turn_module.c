@@ -332,7 +332,7 @@ ngx_http_convo_turn_create_loc_conf(ngx_conf_t *cf)
     }
 
     /*
-     * set by ngx_pcalloc(), as they do not inherit:
+     * set by ngx_pcalloc(), as only an "if" inherits them:
      *
      *     conf->endpoint = 0;
      *     conf->bare = 0;
@@ -356,6 +356,17 @@ ngx_http_convo_turn_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_ptr_value(conf->turn, prev->turn, NULL);
 
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && !conf->endpoint) {
+
+        /* an "if" in the endpoint's location, which answers there as well */
+
+        conf->endpoint = prev->endpoint;
+        conf->bare = prev->bare;
+        conf->ttl = prev->ttl;
+    }
+
     if (!conf->endpoint) {
         return NGX_CONF_OK;
     }
@@ -365,7 +376,6 @@ ngx_http_convo_turn_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
               : NULL;
 
     if (missing) {
-        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"convo_turn_credentials\" in location \"%V\" needs "
                       "\"%s\" there or around it", &clcf->name, missing);

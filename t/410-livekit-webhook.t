@@ -294,3 +294,18 @@ a client request body is buffered to a temporary file
 ::signed(::left('a'))
 --- error_code eval
 [200, 200]
+
+
+
+=== TEST 23: an "if" in the location changes nothing, for a large body either
+--- config eval
+$::Conf =~ s/convo_livekit_webhook;/$&
+        if (\$request_method = POST) { set \$post 1; }/r
+--- request eval
+$::Body = ::left('a', padding => 'x' x 60_000);
+::webhook($::Body)
+--- more_headers eval
+::signed($::Body)
+--- response_body eval: $::Left
+--- no_error_log
+a client request body is buffered to a temporary file

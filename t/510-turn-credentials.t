@@ -193,3 +193,18 @@ credential
 ["GET /list\nbody", "GET /list"]
 --- error_code eval
 [200, 200]
+
+
+
+=== TEST 14: an "if" in the location changes nothing
+--- config
+    convo_auth on;
+    convo_turn coturn urls=turn:a secret_file=$TEST_NGINX_HTML_DIR/secrets;
+    location = /bare {
+        convo_turn_credentials format=ice-server ttl=12h;
+        if ($request_method = GET) { set $get 1; }
+    }
+--- request
+GET /bare
+--- response_body chomp
+{"credential":"right","urls":["turn:a"],"username":"user-1 43200"}

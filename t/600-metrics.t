@@ -309,3 +309,18 @@ Allow: GET, HEAD
 $::Pool->('default');
 --- response_body_filters eval: $::Untold
 --- response_body
+
+
+
+=== TEST 17: an "if" in the location changes nothing
+--- config eval
+$::Conf =~ s/first second;/$& if (\$request_method = GET) { set \$get 1; }/r
+--- init
+$::Pool->('second');
+--- request
+GET /two
+--- response_body_filters eval
+sub { join '', grep { /^convo_pool_ready/ } split /^/, shift }
+--- response_body
+convo_pool_ready{pool="first"} 0
+convo_pool_ready{pool="second"} 1
