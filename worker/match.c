@@ -11,8 +11,8 @@
  * over; only a commit takes it off that list, and no commit is good after the
  * lease.  Killed after a commit: the match stands, nothing of it was here.
  * Redis goes: the round is dropped; what it held is given back when Redis
- * returns, or by lease.  A commit is never sent twice, as the second would
- * find its claim gone and have the room deleted.
+ * returns, or by lease.  A commit whose answer was lost stands if it took
+ * effect: its tickets are out of the claim, and giving them back does nothing.
  * LiveKit goes: the tickets go back and no more are claimed until LiveKit
  * answers a probe (back-off with jitter); no ticket is blamed.  A ticket is
  * blamed for its room only when LiveKit created another one in that round.

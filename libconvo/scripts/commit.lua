@@ -1,6 +1,7 @@
 -- Two waiting users -> matched, with points reserved on both sides, if both
 -- still wait with these tickets under this claim. Otherwise the innocent
--- ticket goes back to the front and the room is to be deleted.
+-- ticket goes back to the front and the room is to be deleted. Repeated, it
+-- changes nothing: the room of a match that stands is never given up.
 --
 -- KEYS: user_a user_b queue claims claim session sessions closing stats
 -- ARGV: claim_id ticket_a ticket_b sid room no_show_ms absence_ms
@@ -19,6 +20,11 @@ local queue, claims, claim = KEYS[3], KEYS[4], KEYS[5]
 local id, sid, room = ARGV[1], ARGV[4], ARGV[5]
 local tickets = {a = ARGV[2], b = ARGV[3]}
 local now = now_ms()
+
+local done = redis.call('HGET', KEYS[6], 'reserved')
+if done then
+    return {'matched', tonumber(done)}
+end
 
 local lease = tonumber(redis.call('ZSCORE', claims, id) or nil)
 if not lease or lease <= now
@@ -43,9 +49,13 @@ local function smaller(field)
     return math.min(tonumber(users.a[field]), tonumber(users.b[field]))
 end
 
--- Both sides, or the side that is at fault.
+-- Both sides, or the side that is at fault. Of two tickets of one user the
+-- good one is innocent.
 local function judge()
-    local good = {a = waits('a'), b = waits('b') and keys.a ~= keys.b}
+    local good = {a = waits('a'), b = waits('b')}
+    if keys.a == keys.b and good.a then
+        good.b = false
+    end
     if not (good.a and good.b) then
         return good, 0
     end

@@ -326,3 +326,24 @@ test('rooms: at most so many are taken at once', async () => {
   assert.equal((await pool.run('take_rooms', closing, [2, 60000])).length, 2);
   assert.equal((await pool.run('take_rooms', closing, [2, 60000])).length, 1);
 });
+
+test('commit, repeated: the match stands, and so does its room', async () => {
+  await joinAll('a', 'b');
+  const [one, other] = await pool.claim('c1');
+  const sid = newSid();
+  const first = await pool.commit('c1', one, other, sid);
+  const { version } = await pool.user('a');
+  assert.deepEqual(await pool.commit('c1', one, other, sid), first);
+  assert.equal((await pool.user('a')).version, version);
+  assert.equal(await isNoted(pool.room(sid)), false);
+});
+
+test('commit of one user\'s old and new ticket: the new one goes back',
+  async () => {
+    await pool.join('a');
+    await pool.leave('a');
+    await pool.join('a');
+    const [old, good] = await pool.claim('c1');
+    assert.deepEqual(await pool.commit('c1', old, good, newSid()), ['void']);
+    assert.deepEqual(await pool.queue(), [good]);
+  });
