@@ -46,6 +46,8 @@ static void ngx_http_convo_fetch_set_method(ngx_http_request_t *sr,
     ngx_uint_t method);
 static ngx_int_t ngx_http_convo_fetch_done(ngx_http_request_t *sr, void *data,
     ngx_int_t rc);
+static ngx_uint_t ngx_http_convo_fetch_is_client_gone(ngx_http_request_t *sr,
+    ngx_int_t rc);
 static ngx_uint_t ngx_http_convo_fetch_is_whole(ngx_http_request_t *sr);
 static void ngx_http_convo_fetch_read_answer(ngx_http_request_t *sr,
     ngx_http_convo_fetch_answer_t *answer);
@@ -309,7 +311,7 @@ ngx_http_convo_fetch_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
     ngx_http_convo_fetch_t      *fetch = data;
     ngx_http_convo_fetch_ctx_t  *ctx;
 
-    if (fetch->done || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST) {
+    if (fetch->done || ngx_http_convo_fetch_is_client_gone(sr, rc)) {
         return rc;
     }
 
@@ -375,6 +377,28 @@ ngx_http_convo_fetch_read_answer(ngx_http_request_t *sr,
                       &sr->uri);
         answer->status = 0;
     }
+}
+
+
+/*
+ * A client that went while the answer is for a cache as well: the fetch comes
+ * to its end, with the mark of a broken connection.  An over-long body leaves
+ * the same mark, but also one in the pipe that it came through.
+ */
+
+static ngx_uint_t
+ngx_http_convo_fetch_is_client_gone(ngx_http_request_t *sr, ngx_int_t rc)
+{
+    ngx_event_pipe_t  *pipe;
+
+    if (rc == NGX_HTTP_CLIENT_CLOSED_REQUEST) {
+        return 1;
+    }
+
+    pipe = sr->upstream ? sr->upstream->pipe : NULL;
+
+    return rc == NGX_OK && sr->connection->error
+           && !(pipe && pipe->downstream_error);
 }
 
 

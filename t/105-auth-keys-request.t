@@ -323,3 +323,19 @@ GET /t
 GET /t
 --- response_body
 in
+
+
+
+=== TEST 18: a client that goes while the cache is filled is no fault of the provider
+--- http_config eval: ::cache()
+--- config eval
+$::Cached =~ s/500ms/3s/r =~ s/\/keys check=0/\/keys\/slow check=0/r
+--- request
+GET /t
+--- timeout: 200ms
+--- abort
+--- wait: 1.5
+--- ignore_response
+--- no_error_log
+convo fetch: no whole answer
+convo auth: no new keys
