@@ -394,7 +394,7 @@ ngx_http_convo_redis_command_queue(ngx_http_convo_redis_commands_t *commands,
     }
 
     if (link->state == NGX_HTTP_CONVO_REDIS_LINK_UP
-        && ngx_http_convo_redis_link_write(link, command->wire, command->size)
+        && ngx_http_convo_redis_wire_write(link, command->wire, command->size)
            != NGX_OK)
     {
         return NGX_DECLINED;
@@ -608,7 +608,7 @@ ngx_http_convo_redis_commands_up(ngx_http_convo_redis_link_t *link)
     {
         command = ngx_queue_data(q, ngx_http_convo_redis_command_t, queue);
 
-        if (ngx_http_convo_redis_link_write(link, command->wire, command->size)
+        if (ngx_http_convo_redis_wire_write(link, command->wire, command->size)
             != NGX_OK)
         {
             /* one that is missing would shift the replies of all others */

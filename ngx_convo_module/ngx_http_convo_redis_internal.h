@@ -1,10 +1,11 @@
 /*
- * Inside the redis room: what its four files know of each other.
+ * Inside the redis room: what its files know of each other.
  *
  *   _module      the directive, and one ngx_http_convo_redis_t per different
  *                configuration
- *   _link        one connection and its life: name, connect, sign in, write,
- *                read, fall, come back
+ *   _link        one connection and its life: name, connect, fall, come back
+ *   _greet       how it signs in
+ *   _wire        its bytes: commands out, replies in
  *   _command     scripts over one link, answered in the order they were sent
  *   _subscriber  channels over another link
  *
@@ -169,18 +170,6 @@ void ngx_http_convo_redis_link_init(ngx_http_convo_redis_link_t *link,
 void ngx_http_convo_redis_link_demand(ngx_http_convo_redis_link_t *link);
 
 /*
- * Writes a formatted command (of an up link) with whatever else this turn of
- * the event loop writes.  NGX_ERROR when the bytes do not fit or memory is
- * short; the command is then not written, not even a part of it.
- */
-ngx_int_t ngx_http_convo_redis_link_write(ngx_http_convo_redis_link_t *link,
-    const u_char *data, size_t size);
-
-/* The same for a command that is formatted here. */
-ngx_int_t ngx_http_convo_redis_link_command(ngx_http_convo_redis_link_t *link,
-    int argc, const char **argv, const size_t *lens);
-
-/*
  * The link falls: logs the reason, frees everything it holds, tells "down"
  * and plans the next attempt.  To be called from event handlers only, never
  * from a callback of the link's user.
@@ -190,6 +179,45 @@ void ngx_http_convo_redis_link_fail(ngx_http_convo_redis_link_t *link,
 
 /* The process ends: closes without a word, tells nobody, never opens again. */
 void ngx_http_convo_redis_link_close(ngx_http_convo_redis_link_t *link);
+
+/* The greeting is over: tells "up". */
+void ngx_http_convo_redis_link_up(ngx_http_convo_redis_link_t *link);
+
+/* Whether the peer took the connection; NGX_ERROR when the link has fallen. */
+ngx_int_t ngx_http_convo_redis_link_connected(
+    ngx_http_convo_redis_link_t *link);
+
+
+/* Begins the greeting of a connected link; the link may fall in here. */
+void ngx_http_convo_redis_greet(ngx_http_convo_redis_link_t *link);
+
+/* A reply while the link greets: goes on, or the link falls, or it is up. */
+void ngx_http_convo_redis_greet_reply(ngx_http_convo_redis_link_t *link,
+    const redisReply *reply);
+
+
+/* A reader for a new connection; NGX_ERROR when memory is short. */
+ngx_int_t ngx_http_convo_redis_wire_open(ngx_http_convo_redis_link_t *link);
+
+/* Frees the reader and what was not written; may come more than once. */
+void ngx_http_convo_redis_wire_close(ngx_http_convo_redis_link_t *link);
+
+/*
+ * Writes a formatted command (of an up link) with whatever else this turn of
+ * the event loop writes.  NGX_ERROR when the bytes do not fit or memory is
+ * short; the command is then not written, not even a part of it.
+ */
+ngx_int_t ngx_http_convo_redis_wire_write(ngx_http_convo_redis_link_t *link,
+    const u_char *data, size_t size);
+
+/* The same for a command that is formatted here. */
+ngx_int_t ngx_http_convo_redis_wire_command(ngx_http_convo_redis_link_t *link,
+    int argc, const char **argv, const size_t *lens);
+
+/* Event handlers: of the posted flush and of the connection. */
+void ngx_http_convo_redis_wire_flush(ngx_event_t *ev);
+void ngx_http_convo_redis_wire_write_handler(ngx_event_t *wev);
+void ngx_http_convo_redis_wire_read_handler(ngx_event_t *rev);
 
 
 void ngx_http_convo_redis_commands_init(ngx_http_convo_redis_t *redis);

@@ -368,7 +368,7 @@ ngx_http_convo_redis_channel_leave(
         channel->live = 0;
         channel->pending++;
 
-        if (ngx_http_convo_redis_link_command(link, 2, argv, lens) != NGX_OK) {
+        if (ngx_http_convo_redis_wire_command(link, 2, argv, lens) != NGX_OK) {
             /* the confirmation will not come: begin anew */
             link->recycle = "no memory";
         }
@@ -505,7 +505,7 @@ ngx_http_convo_redis_subscriber_ask_batch(
         lens[n] = channel->name.str.len;
     }
 
-    return ngx_http_convo_redis_link_command(&subscriber->link, n, argv, lens);
+    return ngx_http_convo_redis_wire_command(&subscriber->link, n, argv, lens);
 }
 
 
@@ -575,7 +575,7 @@ ngx_http_convo_redis_subscriber_health(ngx_http_convo_redis_link_t *link)
 
     subscriber->pinged = 1;
 
-    return ngx_http_convo_redis_link_command(link, 1, argv, lens);
+    return ngx_http_convo_redis_wire_command(link, 1, argv, lens);
 }
 
 
