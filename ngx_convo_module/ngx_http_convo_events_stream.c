@@ -26,8 +26,7 @@
  *   the process ends     at a random time within the spread, after "retry:"
  *   before the headers   all of this is a 503
  *
- * A message lives outside of the pool and is freed when it is flushed, so that
- * a stream of many hours does not grow.
+ * What is written, and how, is ngx_http_convo_events_write.c.
  */
 
 
@@ -49,58 +48,11 @@
 
 #define NGX_HTTP_CONVO_EVENTS_EARLY       10000
 
-/* the longest document: sub, session and credentials are each bounded */
-
-#define NGX_HTTP_CONVO_EVENTS_MESSAGE_MAX (64 * 1024)
-
-/* after what time a client comes back, ms: a lost stream, a new process */
-
-#define NGX_HTTP_CONVO_EVENTS_RETRY       "retry: 2000\n\n"
-#define NGX_HTTP_CONVO_EVENTS_RETRY_END   "retry: 1000\n\n"
-
-#define NGX_HTTP_CONVO_EVENTS_HEAD        "event: state\nid: %L\ndata: "
-
-
-typedef struct {
-    ngx_http_request_t                 *request;
-    ngx_http_convo_caller_t            *caller;
-    ngx_http_convo_session_question_t   question;
-    ngx_http_convo_presence_t           presence;
-
-    ngx_event_t                         timer;
-    ngx_msec_t                          comment_at;
-    ngx_msec_t                          read_at;    /* where "wanted" */
-    ngx_msec_t                          end_at;
-    ngx_msec_t                          points_at;  /* where "spent" */
-
-    int64_t                             version;    /* sent last, or -1 */
-    ngx_uint_t                          failures;   /* reads in a row */
-
-    ngx_buf_t                           buf;
-    ngx_chain_t                         out;
-    u_char                             *message;    /* in buf, or NULL */
-
-    unsigned                            opened:1;   /* headers are out */
-    unsigned                            closed:1;
-    unsigned                            subscribed:1;
-    unsigned                            was_ready:1;
-    unsigned                            reading:1;
-    unsigned                            wanted:1;   /* a read, at read_at */
-    unsigned                            refresh:1;  /* send it unchanged too */
-    unsigned                            waits:1;
-    unsigned                            spent:1;    /* points come back */
-    unsigned                            busy:1;     /* a write not flushed */
-    unsigned                            exiting:1;  /* the process is */
-    unsigned                            finished:1; /* with finish_rc */
-    ngx_int_t                           finish_rc;
-} ngx_http_convo_events_stream_t;
-
 
 static ngx_int_t ngx_http_convo_events_stream_init(
     ngx_http_convo_events_stream_t *s);
 static ngx_msec_t ngx_http_convo_events_stream_life(time_t expires);
 static void ngx_http_convo_events_stream_gone(void *data);
-static void ngx_http_convo_events_stream_free(void *data);
 static void ngx_http_convo_events_stream_close(
     ngx_http_convo_events_stream_t *s, ngx_uint_t client_went);
 
@@ -124,24 +76,6 @@ static void ngx_http_convo_events_stream_failed(
 static void ngx_http_convo_events_stream_take(
     ngx_http_convo_events_stream_t *s, const convo_user_view_t *view);
 
-static void ngx_http_convo_events_stream_send(
-    ngx_http_convo_events_stream_t *s, const convo_user_view_t *view);
-static ngx_int_t ngx_http_convo_events_stream_open(
-    ngx_http_convo_events_stream_t *s);
-static ngx_int_t ngx_http_convo_events_stream_message(
-    ngx_http_convo_events_stream_t *s, const convo_user_view_t *view);
-static void ngx_http_convo_events_stream_write(
-    ngx_http_convo_events_stream_t *s, u_char *text, size_t len);
-static void ngx_http_convo_events_stream_written(
-    ngx_http_convo_events_stream_t *s, ngx_int_t rc);
-static void ngx_http_convo_events_stream_write_handler(
-    ngx_http_request_t *r);
-static void ngx_http_convo_events_stream_end(
-    ngx_http_convo_events_stream_t *s);
-static void ngx_http_convo_events_stream_finish(
-    ngx_http_convo_events_stream_t *s, ngx_int_t rc);
-static void ngx_http_convo_events_stream_run(
-    ngx_http_convo_events_stream_t *s);
 static ngx_uint_t ngx_http_convo_events_is_due(ngx_msec_t at);
 
 
@@ -227,7 +161,7 @@ ngx_http_convo_events_stream_init(ngx_http_convo_events_stream_t *s)
 
     /* HTTP/2 may still hold the message when the request is cleaned up */
 
-    memory->handler = ngx_http_convo_events_stream_free;
+    memory->handler = ngx_http_convo_events_write_free;
     memory->data = s;
 
     rc = ngx_http_convo_presence_enter(&s->presence, s->caller,
@@ -276,18 +210,6 @@ static void
 ngx_http_convo_events_stream_gone(void *data)
 {
     ngx_http_convo_events_stream_close(data, 1);
-}
-
-
-static void
-ngx_http_convo_events_stream_free(void *data)
-{
-    ngx_http_convo_events_stream_t *s = data;
-
-    if (s->message) {
-        ngx_free(s->message);
-        s->message = NULL;
-    }
 }
 
 
@@ -383,7 +305,7 @@ ngx_http_convo_events_stream_timer(ngx_event_t *ev)
     s = ngx_http_get_module_ctx(r, ngx_http_convo_events_module);
 
     if (s->opened && ngx_http_convo_events_is_due(s->end_at)) {
-        ngx_http_convo_events_stream_end(s);
+        ngx_http_convo_events_write_end(s);
 
     } else if (s->opened && ngx_http_convo_events_is_due(s->comment_at)) {
         ngx_http_convo_events_stream_tick(s);
@@ -402,8 +324,6 @@ ngx_http_convo_events_stream_timer(ngx_event_t *ev)
 static void
 ngx_http_convo_events_stream_tick(ngx_http_convo_events_stream_t *s)
 {
-    static u_char  comment[] = ":\n\n";
-
     s->comment_at = ngx_current_msec + NGX_HTTP_CONVO_EVENTS_COMMENT;
 
     if (s->spent && ngx_http_convo_events_is_due(s->points_at)) {
@@ -420,7 +340,7 @@ ngx_http_convo_events_stream_tick(ngx_http_convo_events_stream_t *s)
     }
 
     if (!s->busy) {
-        ngx_http_convo_events_stream_write(s, comment, sizeof(comment) - 1);
+        ngx_http_convo_events_write_comment(s);
     }
 }
 
@@ -564,252 +484,11 @@ ngx_http_convo_events_stream_take(ngx_http_convo_events_stream_t *s,
 
     s->refresh = 0;
 
-    ngx_http_convo_events_stream_send(s, view);
+    ngx_http_convo_events_write_document(s, view);
 }
 
 
-static void
-ngx_http_convo_events_stream_send(ngx_http_convo_events_stream_t *s,
-    const convo_user_view_t *view)
-{
-    ngx_int_t  rc;
-
-    if (!s->opened) {
-        rc = ngx_http_convo_events_stream_open(s);
-        if (rc != NGX_OK) {
-            ngx_http_convo_events_stream_finish(s, rc);
-            return;
-        }
-    }
-
-    if (ngx_http_convo_events_stream_message(s, view) != NGX_OK) {
-        ngx_http_convo_events_stream_finish(s, NGX_ERROR);
-        return;
-    }
-
-    s->version = view->version;
-
-    ngx_http_convo_events_stream_write(s, s->buf.pos,
-                                       s->buf.last - s->buf.pos);
-}
-
-
-/* NGX_OK, or what ngx_http_finalize_request() takes. */
-
-static ngx_int_t
-ngx_http_convo_events_stream_open(ngx_http_convo_events_stream_t *s)
-{
-    ngx_int_t                  rc;
-    ngx_connection_t          *c;
-    ngx_http_request_t        *r;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    r = s->request;
-    c = r->connection;
-
-    rc = ngx_http_convo_events_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK) {
-        return rc;
-    }
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    if (clcf->tcp_nodelay && ngx_tcp_nodelay(c) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    c->log->action = "streaming events";
-    r->write_event_handler = ngx_http_convo_events_stream_write_handler;
-    s->opened = 1;
-
-    ngx_http_convo_count(NGX_HTTP_CONVO_STREAM_OPENED);
-    ngx_http_convo_gauge(NGX_HTTP_CONVO_STREAMS_OPEN, 1);
-
-    return NGX_OK;
-}
-
-
-/* The event's text in s->message, from s->buf.pos to s->buf.last. */
-
-static ngx_int_t
-ngx_http_convo_events_stream_message(ngx_http_convo_events_stream_t *s,
-    const convo_user_view_t *view)
-{
-    size_t   size, len;
-    u_char  *p;
-    json_t  *json;
-
-    json = ngx_http_convo_session_document(s->caller, view);
-    size = json_dumpb(json, NULL, 0, JSON_COMPACT);
-
-    ngx_http_convo_events_stream_free(s);
-
-    if (size == 0 || size > NGX_HTTP_CONVO_EVENTS_MESSAGE_MAX) {
-        json_decref(json);
-        return NGX_ERROR;
-    }
-
-    len = sizeof(NGX_HTTP_CONVO_EVENTS_RETRY)
-          + sizeof(NGX_HTTP_CONVO_EVENTS_HEAD) + NGX_INT64_LEN
-          + size + sizeof("\n\n");
-
-    p = ngx_alloc(len, s->request->connection->log);
-
-    if (p) {
-        s->message = p;
-        s->buf.pos = p;
-
-        if (s->version == -1) {
-            p = ngx_cpymem(p, NGX_HTTP_CONVO_EVENTS_RETRY,
-                           sizeof(NGX_HTTP_CONVO_EVENTS_RETRY) - 1);
-        }
-
-        p = ngx_sprintf(p, NGX_HTTP_CONVO_EVENTS_HEAD, view->version);
-        p += json_dumpb(json, (char *) p, size, JSON_COMPACT);
-        *p++ = '\n'; *p++ = '\n';
-
-        s->buf.last = p;
-    }
-
-    json_decref(json);
-
-    return p ? NGX_OK : NGX_ERROR;
-}
-
-
-/* The text must last until it is flushed; nothing else may be on its way. */
-
-static void
-ngx_http_convo_events_stream_write(ngx_http_convo_events_stream_t *s,
-    u_char *text, size_t len)
-{
-    ngx_buf_t  *b;
-
-    b = &s->buf;
-
-    ngx_memzero(b, sizeof(ngx_buf_t));
-
-    b->start = text;
-    b->pos = text;
-    b->last = text + len;
-    b->end = b->last;
-    b->memory = 1;
-    b->flush = 1;
-    b->tag = (ngx_buf_tag_t) &ngx_http_convo_events_module;
-
-    s->out.buf = b;
-    s->out.next = NULL;
-
-    ngx_http_convo_events_stream_written(s,
-                               ngx_http_output_filter(s->request, &s->out));
-}
-
-
-static void
-ngx_http_convo_events_stream_written(ngx_http_convo_events_stream_t *s,
-    ngx_int_t rc)
-{
-    ngx_event_t               *wev;
-    ngx_connection_t          *c;
-    ngx_http_request_t        *r;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    r = s->request;
-    c = r->connection;
-    wev = c->write;
-
-    if (rc == NGX_ERROR) {
-        ngx_http_convo_events_stream_finish(s, NGX_ERROR);
-        return;
-    }
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    s->busy = (r->buffered || r->postponed || c->buffered);
-
-    if (s->busy) {
-
-        if (!wev->delayed) {
-            ngx_add_timer(wev, clcf->send_timeout);
-        }
-
-    } else {
-
-        if (wev->timer_set && !wev->delayed) {
-            ngx_del_timer(wev);
-        }
-
-        ngx_http_convo_events_stream_free(s);
-    }
-
-    if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
-        ngx_http_convo_events_stream_finish(s, NGX_ERROR);
-    }
-}
-
-
-static void
-ngx_http_convo_events_stream_write_handler(ngx_http_request_t *r)
-{
-    ngx_connection_t                *c;
-    ngx_http_convo_events_stream_t  *s;
-
-    c = r->connection;
-    s = ngx_http_get_module_ctx(r, ngx_http_convo_events_module);
-
-    if (c->write->timedout) {
-        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
-                      "client timed out");
-        c->timedout = 1;
-        ngx_http_convo_events_stream_finish(s, NGX_HTTP_REQUEST_TIME_OUT);
-
-    } else {
-        ngx_http_convo_events_stream_written(s,
-                                             ngx_http_output_filter(r, NULL));
-    }
-
-    ngx_http_convo_events_stream_run(s);
-}
-
-
-/* Ends the response in order; what is being written goes out first. */
-
-static void
-ngx_http_convo_events_stream_end(ngx_http_convo_events_stream_t *s)
-{
-    ngx_int_t   rc;
-    ngx_buf_t  *b;
-
-    static u_char  retry[] = NGX_HTTP_CONVO_EVENTS_RETRY_END;
-
-    if (s->busy || !s->exiting) {
-        rc = ngx_http_send_special(s->request, NGX_HTTP_LAST);
-
-    } else {
-        b = &s->buf;
-
-        ngx_memzero(b, sizeof(ngx_buf_t));
-
-        b->pos = retry;
-        b->last = retry + sizeof(retry) - 1;
-        b->memory = 1;
-        b->last_buf = 1;
-        b->last_in_chain = 1;
-
-        s->out.buf = b;
-        s->out.next = NULL;
-
-        rc = ngx_http_output_filter(s->request, &s->out);
-    }
-
-    ngx_http_convo_events_stream_finish(s, rc == NGX_ERROR ? rc : NGX_OK);
-}
-
-
-/* The stream ends with the event in hand; nothing is freed before. */
-
-static void
+void
 ngx_http_convo_events_stream_finish(ngx_http_convo_events_stream_t *s,
     ngx_int_t rc)
 {
@@ -825,9 +504,7 @@ ngx_http_convo_events_stream_finish(ngx_http_convo_events_stream_t *s,
 }
 
 
-/* The end of every event: the stream may be gone afterwards. */
-
-static void
+void
 ngx_http_convo_events_stream_run(ngx_http_convo_events_stream_t *s)
 {
     ngx_connection_t  *c;
