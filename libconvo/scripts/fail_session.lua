@@ -1,9 +1,11 @@
 -- The room is gone though the session was not over: it ends now, for both. If
--- somebody had gone before, they left then.
+-- somebody had gone before, they left then; if its deadline has passed, that
+-- was its end.
 --
 -- KEYS: session user_a user_b sessions closing ended history_a history_b
 -- ARGV: sid room at_ms
--- returns   "failed", "left", or "ended" (also when there is no such session)
+-- returns   "failed", "left", "time_up", or "ended" (also when there is no such
+--           session)
 
 --@include time
 --@include user
@@ -26,6 +28,9 @@ if session.state == 'live' and side then
     return 'left'
 end
 
-end_session(keys, session, sid, room, now,
-    clamp_time(session, tonumber(ARGV[3]), now), {a = 'failed', b = 'failed'})
-return 'failed'
+local at = clamp_time(session, tonumber(ARGV[3]), now)
+local reason = session.ends and at == tonumber(session.ends) and 'time_up'
+    or 'failed'
+
+end_session(keys, session, sid, room, now, at, {a = reason, b = reason})
+return reason

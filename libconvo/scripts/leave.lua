@@ -45,7 +45,7 @@ local side = user.side
 local gone_side, gone_at = first_gone(session)
 if session.start then
     at = clamp_time(session, now, now)
-    if gone_side and gone_side ~= side
+    if gone_side
         and gone_at + tonumber(session.absence_ms) <= at then
         side, at = gone_side, gone_at
     end

@@ -478,3 +478,23 @@ test('health tells what is there', async () => {
   assert.deepEqual([counts.ready, counts.alive, counts.waiting,
     counts.sessions, counts.matches], ['1', '1', '1', '1', '1']);
 });
+
+test('leave of one who was gone for long: it ended when they went',
+  async () => {
+    const session = await pool.live('a', 'b', 600000);
+    const { start } = await pool.session(session.sid);
+    await pool.participant(session, 'a', 'left', 'PA_a',
+      Number(start) + 60000);
+    await pool.leave('a');
+    assert.deepEqual(await lastOf('a'), ['idle', 'left', '60', '1', '14']);
+    assert.deepEqual(await lastOf('b'), ['idle', 'peer_left', '60', '1',
+      '14']);
+    await assertOver(session);
+  });
+
+test('the room gone after the deadline: time was up', async () => {
+  const session = await pool.live('a', 'b', 901000);
+  assert.equal(await pool.failSession(session, await pool.now()), 'time_up');
+  assert.deepEqual(await lastOf('a'), ['idle', 'time_up', '900', '15', '0']);
+  assert.deepEqual(await lastOf('b'), ['idle', 'time_up', '900', '15', '0']);
+});
