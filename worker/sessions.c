@@ -22,7 +22,8 @@
 
 #define PASS_MS 250
 
-/* Silence is looked for in every so many passes: seconds do not matter. */
+/* Silence is looked for in every so many passes, and in each one until the
+ * end of a long queue: seconds do not matter. */
 #define SILENCE_PASSES 8
 
 /* Sessions, claims and tickets looked at in one pass. */
@@ -34,6 +35,9 @@ typedef struct {
     convo_redis_t *redis;
     unsigned long connects; /* when run_id was asked for */
     char run_id[CONVO_RUN_ID_MAX + 1];
+
+    /* where in each queue silence is looked for next */
+    int64_t from[CONVO_CONFIG_POOLS];
 } sessions_t;
 
 
@@ -205,7 +209,7 @@ release_claims(sessions_t *self, const convo_pool_t *pool, int64_t now)
 
 /* --- silent users --- */
 
-/* The user of a ticket at the front, as far as it is one. */
+/* The user of a ticket in the queue, as far as it is one. */
 typedef struct {
     char ticket[CONVO_TICKET_MAX + 1];
     size_t len;
@@ -213,32 +217,37 @@ typedef struct {
 } waiter_t;
 
 
+/* The next tickets of the queue; at its end *from begins anew.  Nobody may be
+ * overlooked for being far behind: the queue may stand still for hours. */
 static size_t
-read_front(sessions_t *self, const convo_pool_t *pool, waiter_t *waiters)
+read_waiters(sessions_t *self, const convo_pool_t *pool, int64_t *from,
+             waiter_t *waiters)
 {
     convo_redis_t *redis = self->redis;
-    const redisReply *front;
+    const redisReply *queue;
     size_t n = 0;
 
     convo_redis_begin(redis);
     convo_redis_command(redis, "LRANGE");
     convo_redis_key(redis, pool, CONVO_KEY_QUEUE, NULL, 0);
-    convo_redis_str(redis, "0");
-    convo_redis_int(redis, TICKETS_MAX - 1);
+    convo_redis_int(redis, *from);
+    convo_redis_int(redis, *from + TICKETS_MAX - 1);
 
     if (convo_redis_run(redis) != 0) {
         return 0;
     }
 
-    front = convo_redis_reply(redis, 0);
-    if (convo_reply_failed(front, "sessions", "queue")
-        || front->type != REDIS_REPLY_ARRAY)
+    queue = convo_redis_reply(redis, 0);
+    if (convo_reply_failed(queue, "sessions", "queue")
+        || queue->type != REDIS_REPLY_ARRAY)
     {
         return 0;
     }
 
-    for (size_t i = 0; i < front->elements && n < TICKETS_MAX; i++) {
-        const redisReply *ticket = front->element[i];
+    *from = queue->elements == TICKETS_MAX ? *from + TICKETS_MAX : 0;
+
+    for (size_t i = 0; i < queue->elements && n < TICKETS_MAX; i++) {
+        const redisReply *ticket = queue->element[i];
         const char *user;
         size_t user_len;
 
@@ -300,13 +309,14 @@ keep_silent(sessions_t *self, const convo_pool_t *pool, int64_t now,
 
 
 static void
-drop_silent(sessions_t *self, const convo_pool_t *pool, int64_t now)
+drop_silent(sessions_t *self, const convo_pool_t *pool, int64_t *from,
+            int64_t now)
 {
     convo_redis_t *redis = self->redis;
     waiter_t waiters[TICKETS_MAX];
     size_t n, dropped = 0;
 
-    n = read_front(self, pool, waiters);
+    n = read_waiters(self, pool, from, waiters);
     n = keep_silent(self, pool, now, waiters, n);
 
     if (n == 0) {
@@ -387,8 +397,8 @@ convo_sessions(const convo_config_t *config)
 
             more |= look_at_sessions(&self, pool, now);
             release_claims(&self, pool, now);
-            if (pass % SILENCE_PASSES == 0) {
-                drop_silent(&self, pool, now);
+            if (self.from[i] > 0 || pass % SILENCE_PASSES == 0) {
+                drop_silent(&self, pool, &self.from[i], now);
             }
         }
         pass++;

@@ -107,6 +107,18 @@ test('a user who is silent for too long is dropped', async () => {
   assert.equal(user.ticket, undefined);
 });
 
+test('... however long the queue, also while LiveKit is down', async () => {
+  const subs = Array.from({ length: 300 }, (_, i) => `mute${i}`);
+  await stage.join(...subs);
+  stage.proxy.on('CreateRoom',
+    ({ response }) => response.writeHead(503).end('down'));
+  stage.proxy.on('ListRooms',
+    ({ response }) => response.writeHead(503).end('down'));
+  await stage.worker({ silent_after: '1s', drop_after: '2s' });
+  await until(async () => (await stage.states(...subs))
+    .every((state) => state === 'idle'), 'all are dropped', 12000);
+});
+
 test('nobody is dropped soon after Redis was restarted', async () => {
   await stage.worker({
     silent_after: '1s', drop_after: '2s', restart_grace: '6s',
