@@ -26,11 +26,13 @@ if count < 2 then
     return {}
 end
 
-local tickets = redis.call('LPOP', KEYS[1], count)
+-- What may fail comes first: a script that fails takes nothing back.
 local held = redis.call('ZCARD', KEYS[3])
+redis.call('ZADD', KEYS[2], now_ms() + tonumber(ARGV[4]), ARGV[1])
+
+local tickets = redis.call('LPOP', KEYS[1], count)
 for i, ticket in ipairs(tickets) do
     redis.call('ZADD', KEYS[3], held + i, ticket)
 end
-redis.call('ZADD', KEYS[2], now_ms() + tonumber(ARGV[4]), ARGV[1])
 
 return tickets

@@ -347,3 +347,10 @@ test('commit of one user\'s old and new ticket: the new one goes back',
     assert.deepEqual(await pool.commit('c1', old, good, newSid()), ['void']);
     assert.deepEqual(await pool.queue(), [good]);
   });
+
+test('claim, when the list of claims is damaged, takes no ticket', async () => {
+  const tickets = await joinAll('a', 'b');
+  await client.set(pool.key('claims'), 'no sorted set');
+  await assert.rejects(pool.claim('c1'), /WRONGTYPE/);
+  assert.deepEqual(await pool.queue(), tickets);
+});
