@@ -9,7 +9,7 @@ use Convo::Livekit;
 our $Body = left('a');
 
 our $Conf = <<"CONF";
-    convo_redis redis://127.0.0.1:\$TEST_NGINX_REDIS_PORT timeout=500ms;
+    convo_redis redis://127.0.0.1:\$TEST_NGINX_REDIS_PORT timeout=1s;
     convo_livekit url=wss://livekit.example.com key=$Convo::Livekit::KEY
                   secret_file=\$TEST_NGINX_HTML_DIR/secrets;
     location = /webhooks/livekit { convo_livekit_webhook; }
@@ -52,7 +52,7 @@ __DATA__
 
 === TEST 2: Redis hangs: 503 after the timeout
 --- init
-::redis('CLIENT', 'PAUSE', 1200, 'WRITE');
+::redis('CLIENT', 'PAUSE', 2500, 'WRITE');
 --- error_code: 503
 --- response_body_like: "code":"redis_unavailable"
 --- error_log

@@ -7,7 +7,7 @@ use Convo::Redis;
 use Convo::Token qw(bearer id_token);
 
 our $Conf = <<'CONF';
-    convo_redis redis://127.0.0.1:$TEST_NGINX_REDIS_PORT timeout=500ms;
+    convo_redis redis://127.0.0.1:$TEST_NGINX_REDIS_PORT timeout=1s;
     location = /healthz { convo_health live; }
     location = /readyz { convo_health ready; }
     location = /both { convo_health ready first second; }
@@ -126,7 +126,7 @@ $::Serve->('default');
 
 === TEST 10: Redis hangs
 --- init
-::redis('CLIENT', 'PAUSE', 1500, 'WRITE');
+::redis('CLIENT', 'PAUSE', 2500, 'WRITE');
 --- error_code: 503
 --- response_body_like: "redis":false
 --- error_log
