@@ -1,6 +1,6 @@
 # conf/nginx.conf, as it is shipped: NGINX takes it with nothing replaced but
-# paths and addresses of this machine, it shows every directive there is, and
-# what it mounts answers.
+# paths and addresses of this machine, it and docs/directives.md show every
+# directive there is, and what it mounts answers.
 
 use Test::Nginx::Socket 'no_plan';
 use Convo::Test;
@@ -98,8 +98,11 @@ for my $file (glob 'ngx_convo_module/*_module.c') {
 }
 cmp_ok(scalar keys %directive, '>', 20, 'there are directives');
 my $shipped = slurp('conf/nginx.conf');
+my $headings = join "\n", grep { /^### / }
+    split /\n/, slurp('docs/directives.md');
 for my $name (sort keys %directive) {
     ok($shipped =~ /\b$name\b/, "conf/nginx.conf shows $name");
+    ok($headings =~ /\b$name\b/, "docs/directives.md has $name");
 }
 
 # --- NGINX takes it
