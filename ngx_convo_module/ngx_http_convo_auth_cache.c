@@ -60,6 +60,14 @@ static void ngx_http_convo_auth_cache_remove(
     ngx_http_convo_auth_cache_node_t *token);
 
 
+/*
+ * What the zone is for: NGINX refuses a zone of the same name that something
+ * else is declared for, also another of this room's.
+ */
+
+static ngx_uint_t  ngx_http_convo_auth_cache_tag;
+
+
 ngx_shm_zone_t *
 ngx_http_convo_auth_cache_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
 {
@@ -71,7 +79,8 @@ ngx_http_convo_auth_cache_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
         return NULL;
     }
 
-    zone = ngx_shared_memory_add(cf, name, size, &ngx_http_convo_auth_module);
+    zone = ngx_shared_memory_add(cf, name, size,
+                                 &ngx_http_convo_auth_cache_tag);
     if (zone == NULL) {
         return NULL;
     }

@@ -347,8 +347,9 @@ static char *
 ngx_http_convo_redis_parameter(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_convo_redis_settings_t *settings)
 {
-    ngx_int_t  timeout;
-    ngx_str_t  text;
+    u_char     *end;
+    ngx_int_t   timeout;
+    ngx_str_t   text;
 
     if (ngx_strncmp(value->data, "timeout=", 8) == 0) {
 
@@ -387,9 +388,15 @@ ngx_http_convo_redis_parameter(ngx_conf_t *cf, ngx_str_t *value,
         return NGX_CONF_ERROR;
     }
 
+    /* the name alone: the value may be a password in the wrong place */
+
+    text.data = value->data;
+    end = ngx_strlchr(value->data, value->data + value->len, '=');
+    text.len = end ? (size_t) (end - value->data) : value->len;
+
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\" in \"convo_redis\": expected "
-                       "password_file=PATH or timeout=TIME", value);
+                       "password_file=PATH or timeout=TIME", &text);
 
     return NGX_CONF_ERROR;
 }

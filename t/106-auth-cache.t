@@ -163,3 +163,18 @@ invalid value "tokens:1m" in "convo_auth_cache", expected "zone=NAME:SIZE" with 
 --- suppress_stderr
 --- error_log
 invalid value "zone=tokens:8k" in "convo_auth_cache", expected "zone=NAME:SIZE" with at least 32k
+
+
+
+=== TEST 10: a zone that is another one's is refused
+--- http_config
+    convo_auth_issuer https://issuer.example;
+    convo_auth_client client;
+    convo_auth_keys_request /keys;
+    convo_auth_cache zone=convo_auth_gates:1m;
+--- config
+    location /t { convo_auth on; }
+--- must_die
+--- suppress_stderr
+--- error_log
+the shared memory zone "convo_auth_gates" is already declared for a different use

@@ -272,13 +272,15 @@ invalid parameter "timeout=soon"
 
 
 
-=== TEST 22: an unknown parameter is refused
+=== TEST 22: an unknown parameter is refused, and its value not told
 --- config
-    convo_redis redis://127.0.0.1 prefix=x;
+    convo_redis redis://127.0.0.1 password=x-secret;
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid parameter "prefix=x" in "convo_redis": expected password_file=PATH or timeout=TIME
+invalid parameter "password" in "convo_redis": expected password_file=PATH or timeout=TIME
+--- no_error_log
+x-secret
 
 
 
