@@ -12,6 +12,7 @@
 
 /* fifteen digits: times in ms until the year 33658 and far from overflow */
 #define DIGITS_MAX 15
+#define NUMBER_MAX INT64_C(999999999999999)
 
 /* how long both have to come, and what is added to the longest session */
 #define COME_S 30
@@ -79,7 +80,7 @@ word_index(const char *const *words, size_t n, const redisReply *text)
 }
 
 
-/* "" is none; anything but digits is refused. */
+/* "" is none; anything but digits is refused, and so is what is too large. */
 
 static int
 read_number(int64_t *number, const redisReply *value)
@@ -88,7 +89,7 @@ read_number(int64_t *number, const redisReply *value)
 
     if (value->type == REDIS_REPLY_INTEGER) {
         *number = value->integer;
-        return value->integer < 0 ? -1 : 0;
+        return value->integer < 0 || value->integer > NUMBER_MAX ? -1 : 0;
     }
 
     if (value->len == 0) {

@@ -350,6 +350,9 @@ hostile_replies_are_refused(void **state)
         "ok now 9 state idle version 99999999999999999999 points_left 15",
         "ok now 9 state idle version 7 points_left #-1",
         "ok " IDLE " window_end #-5",
+        "ok " IDLE " window_end #1000000000000000",
+        "ok " IDLE " window_end #9223372036854775807",
+        "ok " MATCHED " reserved #9223372036854775807",
 
         /* a state without what belongs to it */
         "ok now 9 state waiting version 7 points_left 15",
