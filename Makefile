@@ -28,9 +28,12 @@ ASAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 # What NGINX itself does everywhere: copy nothing from NULL, read unaligned.
 NGINX_OWN := -fno-sanitize=nonnull-attribute,alignment
 
-.PHONY: help run up down test test-nginx lint asan bench build module \
-        test-module worker units page install clean setup-build setup-run \
-        setup-test setup-bench
+FUZZ_SECONDS ?= 20
+FUZZERS   := $(patsubst %.c,$(OUT)/%,$(wildcard t/fuzz/fuzz_*.c))
+
+.PHONY: help run up down test test-nginx lint asan fuzz bench build module \
+        test-module worker units fuzzers fuzz-targets page install clean \
+        setup-build setup-run setup-test setup-bench
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -51,7 +54,7 @@ down:                   ## end what `make up` started
 
 # --- testing
 
-test: setup-test build page test-module units ## every suite, none skipped
+test: setup-test build page test-module units fuzzers ## every suite, no skips
 	@t/all
 
 test-nginx: setup-test test-module  ## the Test::Nginx suites of the edge
@@ -66,6 +69,9 @@ asan: setup-test                ## the suites under ASan and UBSan
 	@$(MAKE) --no-print-directory OUT=build/asan CFLAGS='-g -O1' \
 	    SANITIZE='$(ASAN)' worker units
 	@t/all --asan
+
+fuzz: setup-test fuzzers  ## each parser of outside bytes, for FUZZ_SECONDS
+	@t/fuzz/run $(FUZZ_SECONDS)
 
 bench: setup-bench build page   ## measurements side by side, bench/report.md
 	@bench/run
@@ -96,6 +102,16 @@ $(OUT)/libconvo.a: $(call objects,$(TESTABLE))
 $(UNITS): $(OUT)/%: $(OUT)/%.o $(call objects,$(FIXTURES)) $(OUT)/libconvo.a
 	@echo "  LINK $@"
 	@$(COMPILE) -o $@ $^ -lcmocka $(LDLIBS)
+
+fuzzers: $(SCRIPTS)     # in build/fuzz, with clang as libFuzzer wants
+	@$(MAKE) --no-print-directory OUT=build/fuzz CC=clang CFLAGS='-g -O1' \
+	    SANITIZE='-fsanitize=fuzzer-no-link $(ASAN)' fuzz-targets
+
+fuzz-targets: $(FUZZERS)
+
+$(FUZZERS): $(OUT)/%: $(OUT)/%.o $(OUT)/t/fuzz/input.o $(OUT)/libconvo.a
+	@echo "  LINK $@"
+	@$(COMPILE) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 $(OUT)/%.o: %.c | $(SCRIPTS)
 	@echo "  CC $@"
