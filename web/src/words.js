@@ -108,7 +108,8 @@ export function queueText(queue) {
     return '';
   }
 
-  const place = queue.position > 0 ? `You are number ${queue.position}.` : '';
+  const place = queue.position > 0
+    ? `You are number ${queue.position} in the queue.` : '';
   const wait = queue.estimatedWait > 0
     ? ` About ${durationText(Math.round(queue.estimatedWait))} to go.` : '';
 
