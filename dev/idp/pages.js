@@ -56,7 +56,8 @@ function page(title, body) {
 <main>
 <h1>${title}</h1>
 ${body}
-<p class="note">Development sign-in. Nobody is asked for a real password.</p>
+<p class="note">Development sign-in. “Continue with Google” takes any name, and
+asks for no password.</p>
 </main>
 `.text;
 }
