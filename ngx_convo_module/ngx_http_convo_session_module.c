@@ -289,8 +289,9 @@ ngx_http_convo_session_set_pool(ngx_conf_t *cf, ngx_command_t *cmd,
         && !convo_is_pool((char *) value[1].data, value[1].len))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid pool \"%V\", expected 1 to %d of a-z, "
-                           "0-9 and \"-\"", &value[1], CONVO_POOL_MAX);
+                           "invalid pool \"%V\" in \"%V\", expected 1 to %d "
+                           "of a-z, 0-9 and \"-\"", &value[1], &value[0],
+                           CONVO_POOL_MAX);
         return NGX_CONF_ERROR;
     }
 
@@ -317,8 +318,8 @@ ngx_http_convo_session_set_points(ngx_conf_t *cf, ngx_command_t *cmd,
 
     if (points < 1 || points > NGX_HTTP_CONVO_SESSION_POINTS_MAX) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid number of points \"%V\", expected 1 to "
-                           "%d", &value[1],
+                           "invalid number \"%V\" in \"%V\", expected 1 to "
+                           "%d", &value[1], &value[0],
                            NGX_HTTP_CONVO_SESSION_POINTS_MAX);
         return NGX_CONF_ERROR;
     }
@@ -332,8 +333,8 @@ ngx_http_convo_session_set_points(ngx_conf_t *cf, ngx_command_t *cmd,
 
     if (ngx_strncmp(value[2].data, "window=", 7) != 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\", expected window=TIME",
-                           &value[2]);
+                           "invalid parameter \"%V\" in \"%V\", expected "
+                           "window=TIME", &value[2], &value[0]);
         return NGX_CONF_ERROR;
     }
 
@@ -383,12 +384,15 @@ static ngx_int_t
 ngx_http_convo_session_time(ngx_conf_t *cf, ngx_str_t *value, ngx_str_t *text,
     time_t max, time_t *to)
 {
+    ngx_str_t  *directive;
+
     *to = ngx_parse_time(text, 1);
 
     if (*to < 1 || *to > max) {
+        directive = cf->args->elts;
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid time \"%V\", expected 1s to %Ts", value,
-                           max);
+                           "invalid time \"%V\" in \"%V\", expected 1s to "
+                           "%Ts", value, directive, max);
         return NGX_ERROR;
     }
 

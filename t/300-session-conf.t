@@ -17,7 +17,7 @@ __DATA__
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid pool "Default", expected 1 to 63 of a-z, 0-9 and "-"
+invalid pool "Default" in "convo_pool", expected 1 to 63 of a-z, 0-9 and "-"
 
 
 
@@ -27,7 +27,7 @@ invalid pool "Default", expected 1 to 63 of a-z, 0-9 and "-"
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid pool ""
+invalid pool "" in "convo_pool"
 
 
 
@@ -77,7 +77,7 @@ unknown "unheard_of" variable
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid number of points "0", expected 1 to 100000
+invalid number "0" in "convo_points", expected 1 to 100000
 
 
 
@@ -87,7 +87,7 @@ invalid number of points "0", expected 1 to 100000
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid number of points "many"
+invalid number "many" in "convo_points"
 
 
 
@@ -97,7 +97,7 @@ invalid number of points "many"
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid time "window=0s", expected 1s to 7776000s
+invalid time "window=0s" in "convo_points", expected 1s to 7776000s
 
 
 
@@ -107,7 +107,7 @@ invalid time "window=0s", expected 1s to 7776000s
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid time "window=91d"
+invalid time "window=91d" in "convo_points"
 
 
 
@@ -117,7 +117,7 @@ invalid time "window=91d"
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid parameter "per=24h", expected window=TIME
+invalid parameter "per=24h" in "convo_points", expected window=TIME
 
 
 
@@ -127,7 +127,7 @@ invalid parameter "per=24h", expected window=TIME
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid time "0", expected 1s to 86400s
+invalid time "0" in "convo_session_max", expected 1s to 86400s
 
 
 
@@ -137,7 +137,7 @@ invalid time "0", expected 1s to 86400s
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid time "25h"
+invalid time "25h" in "convo_session_max"
 
 
 

@@ -580,6 +580,22 @@ fail_value(const reader_t *reader, const char *what)
 
 
 static int
+fail_count(reader_t *reader, const directive_t *directive)
+{
+    int found = reader->nwords - 1;
+
+    if (directive->min == directive->max) {
+        return fail(reader, "%s: expected %d value%s, found %d",
+                    directive->name, directive->min,
+                    directive->min == 1 ? "" : "s", found);
+    }
+
+    return fail(reader, "%s: expected %d to %d values, found %d",
+                directive->name, directive->min, directive->max, found);
+}
+
+
+static int
 apply(reader_t *reader, int seen[DIRECTIVES])
 {
     for (size_t i = 0; i < DIRECTIVES; i++) {
@@ -599,9 +615,7 @@ apply(reader_t *reader, int seen[DIRECTIVES])
         if (reader->nwords - 1 < directive->min
             || reader->nwords - 1 > directive->max)
         {
-            return fail(reader, "%s: expected %d to %d values, found %d",
-                        directive->name, directive->min, directive->max,
-                        reader->nwords - 1);
+            return fail_count(reader, directive);
         }
 
         reader->bad = 0;

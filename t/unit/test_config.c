@@ -201,10 +201,10 @@ unknown_and_repeated_directives_are_refused(void **state)
     refused("Batch 64\n", "1: Batch: unknown directive");
     refused("batch 64\n\nbatch 64\n",
             "3: batch: expected once, is in line 1 already");
-    refused("batch\n", "1: batch: expected 1 to 1 values, found 0");
-    refused("batch 2 4\n", "1: batch: expected 1 to 1 values, found 2");
+    refused("batch\n", "1: batch: expected 1 value, found 0");
+    refused("batch 2 4\n", "1: batch: expected 1 value, found 2");
     refused("history sqlite\n",
-            "1: history: expected 2 to 2 values, found 1");
+            "1: history: expected 2 values, found 1");
 }
 
 
