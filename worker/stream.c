@@ -25,6 +25,9 @@
 /* Before the pools are open their groups are missing. */
 #define NO_GROUP_MS 500
 
+/* How long to wait when Redis refuses to let go of what was handled. */
+#define REFUSED_MS 1000
+
 
 static int64_t
 monotonic_ms(void)
@@ -146,9 +149,13 @@ acknowledge(convo_stream_t *stream, const convo_pool_t *pool,
         return -1;
     }
 
-    return convo_reply_failed(convo_redis_reply(redis, 0), stream->who, "done")
-               ? -1
-               : 0;
+    if (convo_reply_failed(convo_redis_reply(redis, 0), stream->who, "done")) {
+        /* Redis is there and refuses: asking at once again would spin */
+        convo_stop_wait(REFUSED_MS);
+        return -1;
+    }
+
+    return 0;
 }
 
 

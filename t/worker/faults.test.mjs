@@ -364,3 +364,25 @@ test('Redis is away when the worker starts: it waits', async () => {
   assert.equal(await other.end('SIGTERM'), 0);
   await stage.redis.start();
 });
+
+test('Redis refuses to let go of an entry: it is asked again at leisure',
+  async () => {
+    const { client } = pool;
+    const refusals = async () => Number(/cmdstat_xack:.*rejected_calls=(\d+)/
+      .exec(await client.info('commandstats'))?.[1] ?? 0);
+    await client.acl('SETUSER', 'default', '-xack');
+    try {
+      const worker = await stage.worker();
+      await pool.run('livekit_event',
+        [pool.key('event', 'EV_refused'), pool.key('livekit')],
+        [3600, 'joined', 'a'.repeat(26), 'a', 'PA_1', 1]);
+      await worker.logged(/done/);
+      const first = await refusals();
+      await sleep(3000);
+      assert.ok(await refusals() - first <= 5, 'it spins');
+    } finally {
+      await client.acl('SETUSER', 'default', '+xack');
+    }
+    await until(async () => await client.xlen(pool.key('livekit')) === 0,
+      'the entry is handled');
+  });
