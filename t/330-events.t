@@ -32,7 +32,7 @@ sub told ($body) {
 
 add_block_preprocessor(sub ($block) {
     my %default = (request => 'GET /api/events HTTP/1.0',
-        timeout => '900ms', abort => '',
+        timeout => '2s', abort => '',
         response_body_filters => \&told);
     for my $section (sort keys %default) {
         $block->set_value($section, $default{$section})
