@@ -74,8 +74,13 @@ add_block_preprocessor(sub {
     $block->set_value('request', 'GET /metrics') if !defined $block->request;
 });
 
-# NGINX starts before a block's init: it shall find Redis there.
-add_response_body_check(sub { redis_start() });
+# NGINX starts before a block's init: it shall find Redis there, once the
+# last request of the block before is answered.
+add_response_body_check(sub {
+    my ($block, undef, $index) = @_;
+    my $request = $block->request;
+    redis_start() if !ref $request || $index == $#$request;
+});
 
 run_tests();
 
