@@ -85,6 +85,16 @@ sub answers {
     return;
 }
 
+# As docs/http-api.md says of every error.
+sub is_problem {
+    my ($name, $answer) = @_;
+    is($answer->{headers}{'content-type'}, 'application/problem+json',
+        "$name: a problem");
+    is($answer->{headers}{'cache-control'}, 'no-store', "$name: not stored");
+    ok(eval { JSON::PP::decode_json($answer->{content}) }, "$name: JSON");
+    return;
+}
+
 prepare();
 
 # --- every directive is shown
@@ -155,8 +165,9 @@ answers('a list of relays', 200, qr/"ttl":600/, 'site',
     '/api/turn-credentials', headers => $in);
 answers('one relay', 200, qr/^\{"urls"/, 'site', '/api/get-config',
     headers => $in);
-answers('nothing else', 404, qr/404/, 'site', '/api/nothing',
-    headers => $in);
+answers('nothing else', 404, qr/"status":404,"code":"not_found"/, 'site',
+    '/api/nothing', headers => $in);
+is_problem('nothing else', ask('site', '/api/nothing', headers => $in));
 answers('an e-mail address that is not confirmed', 403,
     qr/email_not_verified/, 'site', '/api/session',
     headers => bearer(id_token(email_verified => JSON::PP::false())));
@@ -167,6 +178,19 @@ is($joins[0]{status}, 200, 'joining again is fine');
 is($joins[0]{headers}{'retry-after'}, undef, 'and nobody has to wait');
 is($joins[-1]{status}, 429, 'joining without end is not');
 is($joins[-1]{headers}{'retry-after'}, 2, 'until some time later');
+like($joins[-1]{content}, qr/"status":429,"code":"too_many_requests"/,
+    'which has a code of its own');
+is_problem('it', $joins[-1]);
+is(ask('site', '/api/join', method => 'POST',
+    headers => bearer(id_token(sub => 'another')))->{status}, 200,
+    'nobody else has to wait');
+redis('HSET', '{default}:user:spent', 'spent', 15,
+    'window_end', int(time + 1000) . '000');
+my $spent = ask('site', '/api/join', method => 'POST',
+    headers => bearer(id_token(sub => 'spent')));
+like($spent->{content}, qr/"status":429,"code":"no_points"/,
+    'a 429 of the API itself is as it was');
+cmp_ok($spent->{headers}{'retry-after'}, '>', 900, 'with its own time');
 
 kill 'QUIT', $pid;
 waitpid $pid, 0;
@@ -175,6 +199,8 @@ undef $pid;
 unlike(slurp("$Dir/logs/error.log"), qr/\[(alert|crit|emerg)\]/,
     'and its log is clean');
 unlike(slurp("$Dir/logs/access.log"), qr/eyJ/, 'no log has a token');
+like(slurp("$Dir/logs/access.log"), qr{ user-1 \S+ "POST /api/join \S+" 429 },
+    'the log knows whom it was too often');
 
 run_tests();
 
