@@ -1,13 +1,15 @@
 /*
  * convo-worker: pairs waiting users, creates and ends LiveKit rooms, settles
  * sessions and writes their history.  One thread for each job (jobs.h), all
- * state in Redis; any number of workers run side by side.
+ * state in Redis; any number of workers run side by side.  With the name of a
+ * command (command.h) it does that one thing instead.
  *
  * How it ends: SIGTERM or SIGINT drains (0); a second one, or a drain that
  * takes too long, exits at once (1); a bad command line is 2, a bad
  * configuration 1.
  */
 
+#include "command.h"
 #include "config.h"
 #include "jobs.h"
 #include "log.h"
@@ -27,10 +29,9 @@
 
 #define DEFAULT_CONFIG "/etc/convo/worker.conf"
 
-#define EXIT_USAGE 2
-
 static const char usage[]
     = "Usage: convo-worker [-c FILE] [--check]\n"
+      "       convo-worker [-c FILE] COMMAND [ARGUMENT ...]\n"
       "\n"
       "  -c, --config FILE  the configuration (" DEFAULT_CONFIG ")\n"
       "      --check        test the configuration and exit\n"
@@ -38,6 +39,12 @@ static const char usage[]
       "      --help         tell this and exit\n"
       "\n"
       "SIGTERM ends it after the work in hand; a second one at once.\n";
+
+static const convo_command_t *const commands[] = {
+    &convo_command_init,
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 typedef struct {
     const char *name;
@@ -58,7 +65,20 @@ static job_t jobs[] = {
 #define JOBS (sizeof(jobs) / sizeof(jobs[0]))
 
 
-/* The path of the configuration; ends the process where that is all. */
+static void
+tell_usage(FILE *file)
+{
+    fputs(usage, file);
+    fputs("\nCommands (COMMAND --help tells more):\n\n", file);
+
+    for (size_t i = 0; i < COMMANDS; i++) {
+        fprintf(file, "  %-10s %s\n", commands[i]->name, commands[i]->does);
+    }
+}
+
+
+/* The path of the configuration, with optind at the command; ends the process
+ * where that is all. */
 static const char *
 read_options(int argc, char **argv, int *check)
 {
@@ -74,7 +94,7 @@ read_options(int argc, char **argv, int *check)
 
     *check = 0;
 
-    while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "+c:", options, NULL)) != -1) {
         switch (c) {
         case 'c':
             path = optarg;
@@ -86,21 +106,32 @@ read_options(int argc, char **argv, int *check)
             puts("convo-worker " VERSION);
             exit(EXIT_SUCCESS);
         case 'h':
-            fputs(usage, stdout);
+            tell_usage(stdout);
             exit(EXIT_SUCCESS);
         default:
-            fputs(usage, stderr);
-            exit(EXIT_USAGE);
+            tell_usage(stderr);
+            exit(CONVO_COMMAND_WRONG);
         }
     }
 
-    if (optind != argc) {
-        fprintf(stderr, "convo-worker: unexpected \"%s\"\n%s", argv[optind],
-                usage);
-        exit(EXIT_USAGE);
+    return path;
+}
+
+
+/* Runs the command that argv[0] names: the exit status. */
+static int
+run_command(const char *path, int argc, char **argv)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i]->name, argv[0]) == 0) {
+            return commands[i]->run(commands[i], path, argc, argv);
+        }
     }
 
-    return path;
+    fprintf(stderr, "convo-worker: unknown command \"%s\"\n", argv[0]);
+    tell_usage(stderr);
+
+    return CONVO_COMMAND_WRONG;
 }
 
 
@@ -157,15 +188,40 @@ drain_s(const convo_config_t *config)
 }
 
 
-int
-main(int argc, char **argv)
+/* The daemon: until it is told to stop. */
+static int
+serve(const convo_config_t *config)
+{
+    convo_log_set_level(config->log_level);
+
+    if (convo_stop_install(drain_s(config)) != 0) {
+        convo_log(CONVO_LOG_ERROR, "worker", "cannot start: %s",
+                  strerror(errno));
+        return EXIT_FAILURE;
+    }
+
+    convo_log(CONVO_LOG_INFO, "worker", "%s starts (version " VERSION ")",
+              config->name);
+
+    if (convo_heartbeat_first(config) == 0) {
+        convo_log(CONVO_LOG_INFO, "worker", "serving %zu pools",
+                  config->npools);
+        start_jobs(config);
+        wait_for_jobs();
+    }
+
+    convo_log(CONVO_LOG_INFO, "worker", "%s has stopped", config->name);
+
+    return convo_stop_code();
+}
+
+
+/* The configuration, then its check or the daemon. */
+static int
+load_and_serve(const char *path, int check)
 {
     static convo_config_t config;
     char error[CONVO_CONFIG_ERROR];
-    const char *path;
-    int check;
-
-    path = read_options(argc, argv, &check);
 
     if (convo_config_load(&config, path, error) != 0) {
         fprintf(stderr, "convo-worker: %s\n", error);
@@ -177,29 +233,35 @@ main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
 
-    umask(027);
-    convo_log_set_level(config.log_level);
+    return serve(&config);
+}
 
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0
-        || convo_stop_install(drain_s(&config)) != 0)
-    {
-        convo_log(CONVO_LOG_ERROR, "worker", "cannot start: %s",
-                  strerror(errno));
+
+int
+main(int argc, char **argv)
+{
+    const char *path;
+    int check, status;
+
+    path = read_options(argc, argv, &check);
+
+    if (check && optind < argc) {
+        fprintf(stderr, "convo-worker: --check is no part of a command\n");
+        tell_usage(stderr);
+        return CONVO_COMMAND_WRONG;
+    }
+
+    umask(027);
+
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
+        fprintf(stderr, "convo-worker: libcurl cannot be used\n");
         return EXIT_FAILURE;
     }
 
-    convo_log(CONVO_LOG_INFO, "worker", "%s starts (version " VERSION ")",
-              config.name);
+    status = optind < argc ? run_command(path, argc - optind, argv + optind)
+                           : load_and_serve(path, check);
 
-    if (convo_heartbeat_first(&config) == 0) {
-        convo_log(CONVO_LOG_INFO, "worker", "serving %zu pools",
-                  config.npools);
-        start_jobs(&config);
-        wait_for_jobs();
-    }
-
-    convo_log(CONVO_LOG_INFO, "worker", "%s has stopped", config.name);
     curl_global_cleanup();
 
-    return convo_stop_code();
+    return status;
 }

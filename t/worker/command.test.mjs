@@ -87,11 +87,39 @@ test('--version and --help', () => {
 });
 
 test('a wrong command line is 2, with the usage', () => {
-  for (const args of [['--nonsense'], ['extra'], ['-c']]) {
-    const { status, stderr } = run(...args);
-    assert.equal(status, 2, args.join());
+  for (const args of [['--nonsense'], ['extra'], ['-c'], [''],
+    ['--check', 'init'], ['init', '--nonsense'], ['init', 'extra'],
+    ['init', '-x'], ['init', '--', 'extra']]) {
+    const { status, stdout, stderr } = run(...args);
+    assert.deepEqual([status, stdout], [2, ''], args.join());
     assert.match(stderr, /Usage: convo-worker/);
   }
+});
+
+test('every command tells its usage, and stands in the list of them', () => {
+  const { stdout: list } = run('--help');
+  for (const name of ['init']) {
+    assert.match(list, new RegExp(`^  ${name} +[a-z]`, 'm'));
+    const { status, stdout, stderr } = run(name, '--help');
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.match(stdout, new RegExp(
+      `^Usage: convo-worker \\[-c FILE\\] ${name}\\b`));
+  }
+});
+
+test('init makes the tables, and may be repeated', () => {
+  const file = configure(whole(1));
+  for (let i = 0; i < 2; i++) {
+    const { status, stdout, stderr } = run('-c', file, 'init');
+    assert.deepEqual([status, stdout, stderr],
+      [0, 'convo-worker: the store is ready\n', '']);
+  }
+});
+
+test('a command without a good configuration is 1', () => {
+  const { status, stdout, stderr } = run('-c', configure('no\n'), 'init');
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.match(stderr, /:1: no: unknown directive\n$/);
 });
 
 test('data of a newer release is not touched', async () => {
