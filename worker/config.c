@@ -512,6 +512,13 @@ set_history(reader_t *reader, const directive_t *self)
                         "expected a file in a folder that can be written to");
     }
 
+    if (stat(reader->config->history_path, &info) == 0
+        && !S_ISREG(info.st_mode))
+    {
+        return expected(reader, 2, "expected a file, found %s",
+                        S_ISDIR(info.st_mode) ? "a folder" : "no file");
+    }
+
     return NULL;
 }
 

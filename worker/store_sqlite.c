@@ -1,9 +1,11 @@
 /*
  * The store in a file of SQLite: for one host, without a server.
  *
- * Write-ahead log with full synchronisation: a session that was written
+ * Write-ahead log with full synchronisation: a record that was written
  * survives a loss of power.  Several workers of the host share the file; a
  * writer waits for another for BUSY_MS and then says that it is busy.
+ *
+ * An older file gets the tables that it lacks when it is opened.
  *
  * How it fails: no file, no right, a full disk, a locked or damaged file are
  * all a -1 with SQLite's words; the file is closed then and opened again at
@@ -12,22 +14,19 @@
  * Source: sqlite.org, "C interface" and "Write-Ahead Logging".
  */
 
+#include "store_sqlite.h"
 #include "log.h"
-#include "store.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define BUSY_MS 2000
 
-/* PRAGMA user_version of the tables below. */
-#define LAYOUT 1
+/* PRAGMA user_version of the tables below; 1 had the sessions alone. */
+#define LAYOUT 2
 
 static const char create_sql[]
-    = "BEGIN IMMEDIATE;"
-      "CREATE TABLE IF NOT EXISTS sessions ("
+    = "CREATE TABLE IF NOT EXISTS sessions ("
       "  sessionId TEXT PRIMARY KEY NOT NULL,"
       "  userA TEXT NOT NULL,"
       "  userB TEXT NOT NULL,"
@@ -39,35 +38,55 @@ static const char create_sql[]
       "CREATE INDEX IF NOT EXISTS sessions_a ON sessions (userA, startTime);"
       "CREATE INDEX IF NOT EXISTS sessions_b ON sessions (userB, startTime);"
       "CREATE INDEX IF NOT EXISTS sessions_expiry ON sessions (expiresAt);"
-      "PRAGMA user_version = 1;"
+      "CREATE TABLE IF NOT EXISTS users ("
+      "  userId TEXT PRIMARY KEY NOT NULL,"
+      "  pool TEXT NOT NULL,"
+      "  points INTEGER NOT NULL DEFAULT 0,"
+      "  pointsLeft INTEGER NOT NULL DEFAULT 0,"
+      "  pointsSpent INTEGER NOT NULL DEFAULT 0,"
+      "  windowEndsAt INTEGER NOT NULL DEFAULT 0,"
+      "  lastSessionTimestamp INTEGER NOT NULL DEFAULT 0,"
+      "  isWaitingInQueue INTEGER NOT NULL DEFAULT 0,"
+      "  bannedUntil INTEGER NOT NULL DEFAULT 0,"
+      "  version INTEGER NOT NULL DEFAULT 0"
+      ") WITHOUT ROWID;"
+      "CREATE TABLE IF NOT EXISTS blocked ("
+      "  userId TEXT NOT NULL,"
+      "  blocked TEXT NOT NULL,"
+      "  PRIMARY KEY (userId, blocked)"
+      ") WITHOUT ROWID;"
+      "CREATE TABLE IF NOT EXISTS reports ("
+      "  sessionId TEXT NOT NULL,"
+      "  reporter TEXT NOT NULL,"
+      "  reported TEXT NOT NULL,"
+      "  reason TEXT NOT NULL,"
+      "  pool TEXT NOT NULL,"
+      "  at INTEGER NOT NULL,"
+      "  expiresAt INTEGER NOT NULL,"
+      "  PRIMARY KEY (sessionId, reporter)"
+      ") WITHOUT ROWID;"
+      "CREATE INDEX IF NOT EXISTS reports_expiry ON reports (expiresAt);"
+      "PRAGMA user_version = 2;"
       "COMMIT;";
-
-static const char insert_sql[]
-    = "INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-      " ON CONFLICT (sessionId) DO NOTHING";
 
 static const char count_sql[] = "SELECT count(*) FROM sessions";
 
-static const char expire_sql[] = "DELETE FROM sessions WHERE expiresAt <= ?1";
-
-typedef struct {
-    convo_store_t store; /* first: a store is one of these */
-    const char *path;
-    sqlite3 *db; /* NULL: not open */
-} sqlite_store_t;
+static const char *const expire_sql[] = {
+    "DELETE FROM sessions WHERE expiresAt <= ?1",
+    "DELETE FROM reports WHERE expiresAt <= ?1",
+};
 
 
 static void
-close_file(sqlite_store_t *self)
+close_file(convo_store_sqlite_t *self)
 {
     sqlite3_close(self->db);
     self->db = NULL;
 }
 
 
-/* Keeps SQLite's words and closes the file. */
-static int
-fail(sqlite_store_t *self, const char *what)
+int
+convo_store_sqlite_fail(convo_store_sqlite_t *self, const char *what)
 {
     snprintf(self->store.error, CONVO_STORE_ERROR, "%s: %.200s", what,
              self->db != NULL ? sqlite3_errmsg(self->db) : "out of memory");
@@ -77,18 +96,19 @@ fail(sqlite_store_t *self, const char *what)
 }
 
 
-static int
-execute(sqlite_store_t *self, const char *sql, const char *what)
+int
+convo_store_sqlite_run(convo_store_sqlite_t *self, const char *sql,
+                       const char *what)
 {
     return sqlite3_exec(self->db, sql, NULL, NULL, NULL) == SQLITE_OK
                ? 0
-               : fail(self, what);
+               : convo_store_sqlite_fail(self, what);
 }
 
 
 /* The one integer that a statement answers, or -1. */
 static int64_t
-query_integer(sqlite_store_t *self, const char *sql)
+query_integer(convo_store_sqlite_t *self, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
     int64_t value = -1;
@@ -105,13 +125,14 @@ query_integer(sqlite_store_t *self, const char *sql)
 }
 
 
+/* 1: the layout is ours, 0: it is older, -1: it cannot be used. */
 static int
-prepare_layout(sqlite_store_t *self)
+check_layout(convo_store_sqlite_t *self)
 {
     int64_t layout = query_integer(self, "PRAGMA user_version");
 
     if (layout < 0) {
-        return fail(self, "reading it");
+        return convo_store_sqlite_fail(self, "reading it");
     }
 
     if (layout > LAYOUT) {
@@ -121,12 +142,38 @@ prepare_layout(sqlite_store_t *self)
         return -1;
     }
 
-    return layout == LAYOUT ? 0 : execute(self, create_sql, "making tables");
+    return layout == LAYOUT;
 }
 
 
+/* Looked at again under the lock: another worker may have been faster, and of
+ * a newer release. */
 static int
-open_file(sqlite_store_t *self)
+prepare_layout(convo_store_sqlite_t *self)
+{
+    int layout = check_layout(self);
+
+    if (layout != 0) {
+        return layout > 0 ? 0 : -1;
+    }
+
+    if (convo_store_sqlite_run(self, "BEGIN IMMEDIATE", "making tables") != 0) {
+        return -1;
+    }
+
+    layout = check_layout(self);
+
+    if (layout < 0) {
+        return -1;
+    }
+
+    return convo_store_sqlite_run(self, layout > 0 ? "COMMIT" : create_sql,
+                                  "making tables");
+}
+
+
+int
+convo_store_sqlite_open(convo_store_sqlite_t *self)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
                 | SQLITE_OPEN_NOMUTEX;
@@ -136,13 +183,15 @@ open_file(sqlite_store_t *self)
     }
 
     if (sqlite3_open_v2(self->path, &self->db, flags, NULL) != SQLITE_OK) {
-        return fail(self, "opening it");
+        return convo_store_sqlite_fail(self, "opening it");
     }
 
     sqlite3_busy_timeout(self->db, BUSY_MS);
 
-    if (execute(self, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
-                "opening it")
+    if (convo_store_sqlite_run(self,
+                               "PRAGMA journal_mode = WAL;"
+                               "PRAGMA synchronous = FULL",
+                               "opening it")
         != 0)
     {
         return -1;
@@ -155,107 +204,74 @@ open_file(sqlite_store_t *self)
 /* --- the functions of a store --- */
 
 static int
-bind_session(sqlite3_stmt *statement, const convo_store_session_t *session)
+init(convo_store_t *store)
 {
-    int rc = sqlite3_bind_text(statement, 1, session->session_id, -1,
-                               SQLITE_STATIC);
-
-    rc |= sqlite3_bind_text(statement, 2, session->user_a, -1, SQLITE_STATIC);
-    rc |= sqlite3_bind_text(statement, 3, session->user_b, -1, SQLITE_STATIC);
-    rc |= sqlite3_bind_int64(statement, 4, session->start_time);
-    rc |= sqlite3_bind_int64(statement, 5, session->end_time);
-    rc |= sqlite3_bind_int64(statement, 6, session->duration);
-    rc |= sqlite3_bind_int64(statement, 7, session->expires_at);
-
-    return rc == SQLITE_OK ? 0 : -1;
-}
-
-
-static int
-insert_all(sqlite_store_t *self, const convo_store_session_t *sessions,
-           size_t n)
-{
-    sqlite3_stmt *statement = NULL;
-    int good;
-
-    good = sqlite3_prepare_v2(self->db, insert_sql, -1, &statement, NULL)
-           == SQLITE_OK;
-
-    for (size_t i = 0; good && i < n; i++) {
-        good = bind_session(statement, &sessions[i]) == 0
-               && sqlite3_step(statement) == SQLITE_DONE
-               && sqlite3_reset(statement) == SQLITE_OK;
-    }
-
-    sqlite3_finalize(statement);
-
-    return good ? 0 : -1;
-}
-
-
-/* A failure closes the file, which takes the transaction back. */
-static int
-write_sessions(convo_store_t *store, const convo_store_session_t *sessions,
-               size_t n)
-{
-    sqlite_store_t *self = (sqlite_store_t *) store;
-
-    if (open_file(self) != 0
-        || execute(self, "BEGIN IMMEDIATE", "writing") != 0)
-    {
-        return -1;
-    }
-
-    if (insert_all(self, sessions, n) != 0) {
-        return fail(self, "writing");
-    }
-
-    return execute(self, "COMMIT", "writing");
+    return convo_store_sqlite_open((convo_store_sqlite_t *) store);
 }
 
 
 static int64_t
-count_sessions(convo_store_t *store)
+count(convo_store_t *store)
 {
-    sqlite_store_t *self = (sqlite_store_t *) store;
-    int64_t count;
+    convo_store_sqlite_t *self = (convo_store_sqlite_t *) store;
+    int64_t sessions;
 
-    if (open_file(self) != 0) {
+    if (convo_store_sqlite_open(self) != 0) {
         return -1;
     }
 
-    count = query_integer(self, count_sql);
+    sessions = query_integer(self, count_sql);
 
-    return count >= 0 ? count : fail(self, "counting");
+    return sessions >= 0 ? sessions
+                         : convo_store_sqlite_fail(self, "counting");
 }
 
 
+/* How many rows the statement deleted, or -1. */
 static int64_t
-expire_sessions(convo_store_t *store, int64_t now_s)
+expire_with(convo_store_sqlite_t *self, const char *sql, int64_t now_s)
 {
-    sqlite_store_t *self = (sqlite_store_t *) store;
     sqlite3_stmt *statement = NULL;
     int good;
 
-    if (open_file(self) != 0) {
-        return -1;
-    }
-
-    good = sqlite3_prepare_v2(self->db, expire_sql, -1, &statement, NULL)
-               == SQLITE_OK
+    good = sqlite3_prepare_v2(self->db, sql, -1, &statement, NULL) == SQLITE_OK
            && sqlite3_bind_int64(statement, 1, now_s) == SQLITE_OK
            && sqlite3_step(statement) == SQLITE_DONE;
 
     sqlite3_finalize(statement);
 
-    return good ? sqlite3_changes(self->db) : fail(self, "expiring");
+    return good ? sqlite3_changes(self->db)
+                : convo_store_sqlite_fail(self, "expiring");
+}
+
+
+static int64_t
+expire(convo_store_t *store, int64_t now_s)
+{
+    convo_store_sqlite_t *self = (convo_store_sqlite_t *) store;
+    int64_t all = 0;
+
+    if (convo_store_sqlite_open(self) != 0) {
+        return -1;
+    }
+
+    for (size_t i = 0; i < sizeof(expire_sql) / sizeof(expire_sql[0]); i++) {
+        int64_t gone = expire_with(self, expire_sql[i], now_s);
+
+        if (gone < 0) {
+            return -1;
+        }
+        all += gone;
+    }
+
+    return all;
 }
 
 
 static void
 close_store(convo_store_t *store)
 {
-    close_file((sqlite_store_t *) store);
+    close_file((convo_store_sqlite_t *) store);
     free(store);
 }
 
@@ -263,7 +279,7 @@ close_store(convo_store_t *store)
 convo_store_t *
 convo_store_sqlite_new(const char *path)
 {
-    sqlite_store_t *self = calloc(1, sizeof(*self));
+    convo_store_sqlite_t *self = calloc(1, sizeof(*self));
 
     if (self == NULL) {
         convo_log(CONVO_LOG_ERROR, "store", "out of memory");
@@ -271,9 +287,16 @@ convo_store_sqlite_new(const char *path)
     }
 
     self->path = path;
-    self->store.write = write_sessions;
-    self->store.count = count_sessions;
-    self->store.expire = expire_sessions;
+    self->store.init = init;
+    self->store.write = convo_store_sqlite_write;
+    self->store.put_users = convo_store_sqlite_put_users;
+    self->store.put_reports = convo_store_sqlite_put_reports;
+    self->store.each_user = convo_store_sqlite_each_user;
+    self->store.history_of = convo_store_sqlite_history_of;
+    self->store.each_session = convo_store_sqlite_each_session;
+    self->store.each_report = convo_store_sqlite_each_report;
+    self->store.count = count;
+    self->store.expire = expire;
     self->store.close = close_store;
 
     return &self->store;

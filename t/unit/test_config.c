@@ -293,6 +293,10 @@ words_are_checked(void **state)
     refused("history sqlite /nowhere/at/all.db\n",
             "1: history \"/nowhere/at/all.db\": expected a file in a folder "
             "that can be written to");
+    refused("history sqlite .\n",
+            "1: history \".\": expected a file, found a folder");
+    refused("history sqlite /dev/null\n",
+            "1: history \"/dev/null\": expected a file, found no file");
 }
 
 
