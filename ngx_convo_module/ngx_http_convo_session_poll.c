@@ -10,8 +10,9 @@
  *
  * How it fails: a client that goes takes everything with it.  A read without
  * answer is 503 at once, the client repeats.  While the subscription is lost
- * the poll goes on, and reads when it is back.  A process that is to end
- * answers early, with the document as it is.
+ * the poll goes on, and reads when it is back, at a time of its own: all polls
+ * of all processes are told so at once.  A process that is to end answers
+ * early, with the document as it is.
  */
 
 
@@ -20,12 +21,19 @@
 #include "ngx_http_convo_session.h"
 
 
+/* over which time the reads are spread when the subscription is back, ms */
+
+#define NGX_HTTP_CONVO_SESSION_POLL_SPREAD  1000
+
+
 typedef struct {
     ngx_http_convo_caller_t            *caller;
     ngx_http_convo_session_question_t   question;
     ngx_http_convo_presence_t           presence;
-    ngx_event_t                         timer;
+    ngx_event_t                         timer;     /* it is over */
+    ngx_event_t                         pause;     /* before a read */
     int64_t                             version;   /* the client has */
+    unsigned                            was_ready:1;
     unsigned                            reading:1;
     unsigned                            again:1;   /* read once more */
     unsigned                            over:1;    /* answer whatever is */
@@ -40,6 +48,9 @@ static void ngx_http_convo_session_poll_stop(
 static void ngx_http_convo_session_poll_changed(void *data,
     ngx_http_convo_redis_event_e event);
 static void ngx_http_convo_session_poll_timer(ngx_event_t *ev);
+static void ngx_http_convo_session_poll_pause(ngx_event_t *ev);
+static ngx_http_convo_session_poll_t *ngx_http_convo_session_poll_of(
+    const ngx_event_t *timer);
 static void ngx_http_convo_session_poll_end(void *data, ngx_msec_t within);
 static void ngx_http_convo_session_poll_read(
     ngx_http_convo_session_poll_t *poll);
@@ -80,20 +91,28 @@ ngx_http_convo_session_poll(ngx_http_convo_caller_t *caller, int64_t version,
     poll->timer.data = r->connection;
     poll->timer.log = r->connection->log;
 
+    poll->pause.handler = ngx_http_convo_session_poll_pause;
+    poll->pause.data = r->connection;
+    poll->pause.log = r->connection->log;
+
     ngx_http_set_ctx(r, poll, ngx_http_convo_session_module);
 
-    if (ngx_http_convo_presence_enter(&poll->presence, caller,
-                                      ngx_http_convo_session_poll_end, poll)
-        != NGX_OK
-        || ngx_http_convo_redis_subscribe(caller->redis, r->pool,
+    rc = ngx_http_convo_presence_enter(&poll->presence, caller,
+                                       ngx_http_convo_session_poll_end, poll);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_convo_redis_subscribe(caller->redis, r->pool,
                                           &caller->key,
                                           ngx_http_convo_session_poll_changed,
-                                          poll)
-           == NGX_ERROR)
-    {
+                                          poll);
+    }
+
+    if (rc == NGX_ERROR) {
         ngx_http_convo_session_poll_stop(poll, 0);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    poll->was_ready = (rc == NGX_OK);
 
     /*
      * Read without waiting for the confirmation: it is a reason to read
@@ -140,6 +159,10 @@ ngx_http_convo_session_poll_stop(ngx_http_convo_session_poll_t *poll,
         ngx_del_timer(&poll->timer);
     }
 
+    if (poll->pause.timer_set) {
+        ngx_del_timer(&poll->pause);
+    }
+
     if (poll->counted) {
         poll->counted = 0;
         ngx_http_convo_gauge(NGX_HTTP_CONVO_POLLS_OPEN, -1);
@@ -155,25 +178,50 @@ ngx_http_convo_session_poll_changed(void *data,
 {
     ngx_http_convo_session_poll_t *poll = data;
 
-    if (event != NGX_HTTP_CONVO_REDIS_LOST) {
-        ngx_http_convo_session_poll_read(poll);
+    if (poll->done || event == NGX_HTTP_CONVO_REDIS_LOST) {
+        return;
     }
+
+    if (event == NGX_HTTP_CONVO_REDIS_READY && poll->was_ready) {
+        ngx_add_timer(&poll->pause,
+                      1 + ngx_random() % NGX_HTTP_CONVO_SESSION_POLL_SPREAD);
+        return;
+    }
+
+    poll->was_ready = 1;
+    ngx_http_convo_session_poll_read(poll);
 }
 
 
 static void
 ngx_http_convo_session_poll_timer(ngx_event_t *ev)
 {
-    ngx_connection_t               *c;
-    ngx_http_request_t             *r;
     ngx_http_convo_session_poll_t  *poll;
 
-    c = ev->data;
-    r = c->data;
-    poll = ngx_http_get_module_ctx(r, ngx_http_convo_session_module);
+    poll = ngx_http_convo_session_poll_of(ev);
 
     poll->over = 1;
     ngx_http_convo_session_poll_read(poll);
+}
+
+
+static void
+ngx_http_convo_session_poll_pause(ngx_event_t *ev)
+{
+    ngx_http_convo_session_poll_read(ngx_http_convo_session_poll_of(ev));
+}
+
+
+static ngx_http_convo_session_poll_t *
+ngx_http_convo_session_poll_of(const ngx_event_t *timer)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    c = timer->data;
+    r = c->data;
+
+    return ngx_http_get_module_ctx(r, ngx_http_convo_session_module);
 }
 
 
@@ -210,6 +258,10 @@ ngx_http_convo_session_poll_read(ngx_http_convo_session_poll_t *poll)
     if (poll->reading) {
         poll->again = 1;
         return;
+    }
+
+    if (poll->pause.timer_set) {
+        ngx_del_timer(&poll->pause);
     }
 
     r = poll->caller->request;

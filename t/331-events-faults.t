@@ -236,3 +236,25 @@ close $_ for @streams;
 --- request
 GET /api/session
 --- response_body_like: "state":"waiting"
+
+
+
+=== TEST 11: polls do not all read at once when their subscription is back
+--- init
+our @polls = map {
+    ask("user-$_", 'GET /api/session?version=0&wait=7') } 1 .. 40;
+sleep 1;
+my $monitor = IO::Socket::UNIX->new($ENV{TEST_NGINX_REDIS_SOCKET});
+$monitor->syswrite("MONITOR\r\n");
+like(heard($monitor, 0.2), qr/OK/, 'looking on');
+redis('CLIENT', 'KILL', 'TYPE', 'pubsub');
+our @reads = heard($monitor, 2) =~ /^\+(\d+\.\d+) .*"EVALSHA"/mgi;
+close $monitor;
+--- request
+GET /api/session
+--- response_body_like: "state":"idle"
+--- after
+is(scalar @::reads, 40, 'each reads once');
+cmp_ok($::reads[-1] - $::reads[0], '>', 0.3, 'in their turn');
+is(scalar(grep { heard($_, 8) =~ /"version":0,/ } @::polls), 40,
+    'and is held on');
