@@ -20,6 +20,7 @@ LIBCONVO  := $(wildcard libconvo/*.c) $(SCRIPTS)
 WORKER    := $(wildcard worker/*.c)
 FIXTURES  := $(filter-out t/unit/test_%,$(wildcard t/unit/*.c))
 TESTS     := $(wildcard t/unit/test_*.c)
+PROGRAMS  := $(patsubst %.c,$(OUT)/%,$(wildcard t/aws/*.c))
 
 objects    = $(patsubst %.c,$(OUT)/%.o,$(1))
 UNITS     := $(patsubst %.c,$(OUT)/%,$(TESTS))
@@ -88,7 +89,7 @@ test-module: setup-build $(SCRIPTS)     # with t/module in it
 
 worker: setup-build $(OUT)/convo-worker
 
-units: $(UNITS)
+units: $(UNITS) $(PROGRAMS)
 
 $(OUT)/convo-worker: $(call objects,$(WORKER) $(LIBCONVO))
 	@echo "  LINK $@"
@@ -102,6 +103,10 @@ $(OUT)/libconvo.a: $(call objects,$(TESTABLE))
 $(UNITS): $(OUT)/%: $(OUT)/%.o $(call objects,$(FIXTURES)) $(OUT)/libconvo.a
 	@echo "  LINK $@"
 	@$(COMPILE) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(PROGRAMS): $(OUT)/%: $(OUT)/%.o $(OUT)/libconvo.a
+	@echo "  LINK $@"
+	@$(COMPILE) -o $@ $^ $(LDLIBS)
 
 fuzzers: $(SCRIPTS)     # in build/fuzz, with clang as libFuzzer wants
 	@$(MAKE) --no-print-directory OUT=build/fuzz CC=clang CFLAGS='-g -O1' \
