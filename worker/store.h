@@ -18,14 +18,12 @@
 #define CONVO_STORE_H
 
 #include "config.h"
+#include "convo_report.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 #define CONVO_STORE_ERROR 256
-
-/* The longest reason of a report, in bytes of UTF-8. */
-#define CONVO_REASON_MAX 1000
 
 /* A session that was held: times in epoch seconds, duration in seconds. */
 typedef struct {
