@@ -39,6 +39,10 @@
 #define CONVO_KEY_ENDED "ended"
 #define CONVO_KEY_LIVEKIT "livekit"
 #define CONVO_KEY_STATS "stats"
+#define CONVO_KEY_DIRTY "dirty"
+#define CONVO_KEY_REPORTS "reports"
+#define CONVO_KEY_PROBES "probes"
+#define CONVO_KEY_RESTORING "restoring"
 #define CONVO_KEY_NONE "none" /* holds nothing, ever: see leave.lua */
 
 /* ... and with one. */
@@ -48,8 +52,9 @@
 #define CONVO_KEY_EVENT "event"
 #define CONVO_KEY_HISTORY "history"
 #define CONVO_KEY_MET "met"
+#define CONVO_KEY_BLOCKED "blocked"
 
-/* The consumer group of both streams. */
+/* The consumer group of the streams that workers share. */
 #define CONVO_GROUP "workers"
 
 typedef struct {

@@ -17,7 +17,7 @@
 #include "convo_keys.h"
 
 
-#define NGX_HTTP_CONVO_POOLS_KEYS  11
+#define NGX_HTTP_CONVO_POOLS_KEYS  14
 
 
 typedef struct {
@@ -52,7 +52,8 @@ static int64_t ngx_http_convo_pools_number(const redisReply *value);
 static const char  *ngx_http_convo_pools_keys[NGX_HTTP_CONVO_POOLS_KEYS] = {
     CONVO_KEY_READY, CONVO_KEY_SCHEMA, CONVO_KEY_ALIVE, CONVO_KEY_QUEUE,
     CONVO_KEY_CLAIMS, CONVO_KEY_SESSIONS, CONVO_KEY_CLOSING, CONVO_KEY_ENDED,
-    CONVO_KEY_LIVEKIT, CONVO_KEY_DEAD, CONVO_KEY_STATS
+    CONVO_KEY_LIVEKIT, CONVO_KEY_DEAD, CONVO_KEY_STATS, CONVO_KEY_DIRTY,
+    CONVO_KEY_REPORTS, CONVO_KEY_RESTORING
 };
 
 

@@ -12,6 +12,7 @@
 
 
 #include "ngx_http_convo_presence.h"
+#include "ngx_http_convo_session.h"
 
 
 /* users in one script, so that none keeps Redis busy for long */
@@ -452,11 +453,13 @@ static void
 ngx_http_convo_presence_send_batch(ngx_http_convo_presence_pool_t *pool,
     const ngx_str_t *keys, ngx_uint_t n, u_char alive)
 {
-    ngx_str_t    args[NGX_HTTP_CONVO_PRESENCE_BATCH];
+    ngx_str_t    args[1 + NGX_HTTP_CONVO_PRESENCE_BATCH];
     ngx_uint_t   i;
     ngx_pool_t  *memory;
 
-    for (i = 0; i < n; i++) {
+    ngx_str_set(&args[0], NGX_HTTP_CONVO_SESSION_SILENT_MS);
+
+    for (i = 1; i <= n; i++) {
         args[i].data = &alive;
         args[i].len = 1;
     }
@@ -467,7 +470,7 @@ ngx_http_convo_presence_send_batch(ngx_http_convo_presence_pool_t *pool,
     }
 
     if (ngx_http_convo_redis_eval(pool->redis, memory, CONVO_SCRIPT_TOUCH,
-                                  keys, n, args, n,
+                                  keys, n, args, n + 1,
                                   ngx_http_convo_presence_sent, memory)
         != NGX_OK)
     {

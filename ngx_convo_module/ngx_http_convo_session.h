@@ -21,6 +21,10 @@
 
 #define NGX_HTTP_CONVO_SESSION_POOL  "default"
 
+/* a claim passes over users silent for so long; silent_after of worker.conf */
+
+#define NGX_HTTP_CONVO_SESSION_SILENT_MS  "15000"
+
 
 typedef struct {
     ngx_http_complex_value_t  *pool;         /* NULL: the default */

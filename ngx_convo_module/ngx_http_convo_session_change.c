@@ -58,7 +58,9 @@ static const ngx_http_convo_session_leave_key_t
     { CONVO_KEY_CLOSING, LEAVE_OF_POOL },
     { CONVO_KEY_ENDED, LEAVE_OF_POOL },
     { CONVO_KEY_HISTORY, LEAVE_OF_A },
-    { CONVO_KEY_HISTORY, LEAVE_OF_B }
+    { CONVO_KEY_HISTORY, LEAVE_OF_B },
+    { CONVO_KEY_PROBES, LEAVE_OF_POOL },
+    { CONVO_KEY_DIRTY, LEAVE_OF_POOL }
 };
 
 #define LEAVE_KEYS  (sizeof(ngx_http_convo_session_leave_keys)               \
@@ -184,20 +186,20 @@ static ngx_int_t
 ngx_http_convo_session_join(ngx_http_convo_session_change_t *change)
 {
     u_char                         *p, numbers[3 * NGX_INT64_LEN];
-    ngx_str_t                       keys[6], args[4];
+    ngx_str_t                       keys[7], args[4];
     ngx_uint_t                      i;
-    convo_key_t                     names[5];
+    convo_key_t                     names[6];
     const ngx_http_convo_caller_t  *caller;
 
     static const char *const  kinds[] = {
         CONVO_KEY_QUEUE, CONVO_KEY_ORDER, CONVO_KEY_READY, CONVO_KEY_SCHEMA,
-        CONVO_KEY_STATS
+        CONVO_KEY_STATS, CONVO_KEY_DIRTY
     };
 
     caller = change->caller;
     keys[0] = caller->key;
 
-    for (i = 0; i < 5; i++) {
+    for (i = 0; i < 6; i++) {
         if (ngx_http_convo_caller_key(caller, kinds[i], NULL, 0, &names[i])
             != NGX_OK)
         {
@@ -224,7 +226,7 @@ ngx_http_convo_session_join(ngx_http_convo_session_change_t *change)
     args[3].len = p - args[3].data;
 
     return ngx_http_convo_session_ask(&change->question, CONVO_SCRIPT_JOIN,
-                                      keys, 6, args, 4);
+                                      keys, 7, args, 4);
 }
 
 

@@ -24,7 +24,7 @@ fake_redis('CHANGING', sub ($peer, @command) {
 # Lets go who names the session's keys, as side b, in the second call.
 my $Keys = join ' ', map { "{default}:$_" } qw(user:user-1 queue stats),
     "session:$SID", qw(user:p-1 user:user-1 sessions closing ended
-    history:p-1 history:user-1);
+    history:p-1 history:user-1 probes dirty);
 
 fake_redis('KEYS', sub ($peer, @command) {
     my @view = (now => time * 1000, version => 1, points_left => 1);

@@ -26,7 +26,7 @@ our $Pool = sub {
     redis('ZADD', "{$pool}:closing", 1, 'a');
     redis('XADD', "{$pool}:ended", '*', 'sid', $_) for 1 .. 5;
     redis('XADD', "{$pool}:livekit", '*', 'sid', $_) for 1 .. 6;
-    redis('RPUSH', "{$pool}:dead", 'a');
+    redis('XADD', "{$pool}:dead", '*', 'what', 'a');
     redis('HSET', "{$pool}:stats", 'matches', 8, 'wait_ms', '1234.5');
 };
 

@@ -254,6 +254,7 @@ call_fault(convo_claim_t *claim, const convo_ticket_t *ticket)
     convo_redis_key(redis, pool, CONVO_KEY_CLAIM, claim->id, CONVO_SID_LEN);
     convo_redis_key(redis, pool, CONVO_KEY_DEAD, NULL, 0);
     convo_redis_key(redis, pool, CONVO_KEY_STATS, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
     convo_redis_str(redis, claim->id);
     convo_redis_arg(redis, ticket->text, ticket->len);
     convo_redis_str(redis, ticket->fault);
@@ -261,7 +262,7 @@ call_fault(convo_claim_t *claim, const convo_ticket_t *ticket)
 }
 
 
-/* Counts the faults; a user whose key holds none has nobody to tell. */
+/* Counts the faults; where that fails the ticket is looked at again. */
 static int
 settle_faulty(convo_claim_t *claim)
 {
@@ -293,7 +294,7 @@ settle_faulty(convo_claim_t *claim)
         }
         reply = convo_redis_reply(redis, call++);
         if (convo_reply_failed(reply, "match", "fault")) {
-            ticket->fate = CONVO_TICKET_VOID;
+            ticket->fate = CONVO_TICKET_BACK;
             continue;
         }
         ticket->fate = CONVO_TICKET_SETTLED;

@@ -107,6 +107,7 @@ call_participant(convo_redis_t *redis, const convo_pool_t *pool,
     convo_redis_key(redis, pool, CONVO_KEY_SESSIONS, NULL, 0);
     convo_session_user_key(redis, pool, session, CONVO_KEY_MET, 0);
     convo_session_user_key(redis, pool, session, CONVO_KEY_MET, 1);
+    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
     convo_redis_str(redis, session->sid);
     convo_redis_arg(redis, event->side.text, event->side.len);
     convo_redis_arg(redis, event->event.text, event->event.len);
@@ -121,6 +122,7 @@ call_fail_session(convo_redis_t *redis, const convo_pool_t *pool,
 {
     convo_redis_script(redis, CONVO_SCRIPT_FAIL_SESSION);
     convo_session_keys(redis, pool, session);
+    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
     convo_session_args(redis, pool, session);
     convo_redis_arg(redis, event->at.text, event->at.len);
 }

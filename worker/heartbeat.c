@@ -90,6 +90,7 @@ open_pool(heartbeat_t *self, const convo_pool_t *pool)
     convo_redis_key(redis, pool, CONVO_KEY_RUN, NULL, 0);
     convo_redis_key(redis, pool, CONVO_KEY_LIVEKIT, NULL, 0);
     convo_redis_key(redis, pool, CONVO_KEY_ENDED, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_REPORTS, NULL, 0);
     convo_redis_str(redis, self->run_id);
     convo_redis_str(redis, CONVO_GROUP);
     convo_redis_int(redis, ALIVE_S);
@@ -116,13 +117,13 @@ open_pool(heartbeat_t *self, const convo_pool_t *pool)
 static int
 forget_consumers(heartbeat_t *self, const convo_pool_t *pool)
 {
-    static const char *const streams[] = { CONVO_KEY_LIVEKIT,
-                                           CONVO_KEY_ENDED };
+    static const char *const streams[] = { CONVO_KEY_LIVEKIT, CONVO_KEY_ENDED,
+                                           CONVO_KEY_REPORTS };
     convo_redis_t *redis = self->redis;
 
     convo_redis_begin(redis);
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
         convo_redis_script(redis, CONVO_SCRIPT_FORGET_CONSUMERS);
         convo_redis_key(redis, pool, streams[i], NULL, 0);
         convo_redis_str(redis, CONVO_GROUP);

@@ -33,6 +33,9 @@
 #define BREAKER_FIRST_MS 500
 #define BREAKER_LIMIT_MS 5000
 
+/* When LiveKit is first asked who came: the time to come is 30 s. */
+#define FIRST_PROBE_MS 5000
+
 typedef struct {
     convo_ticket_t *a;
     convo_ticket_t *b;
@@ -52,7 +55,7 @@ typedef struct {
     convo_ticket_t *good[CONVO_PAIRING_MAX]; /* those to be paired */
     convo_pairing_user_t users[CONVO_PAIRING_MAX];
     size_t ngood;
-    char met[CONVO_PAIRING_MAX][CONVO_PAIRING_AHEAD];
+    char verdicts[CONVO_PAIRING_MAX][CONVO_PAIRING_AHEAD]; /* 0: ALLOW */
     pair_t pairs[CONVO_ROOMS_MAX];
     convo_room_t rooms[CONVO_ROOMS_MAX];
     convo_room_result_e created[CONVO_ROOMS_MAX];
@@ -92,23 +95,65 @@ last_ahead(const match_t *match, size_t i)
 }
 
 
-/* Asks for each user whom of those close behind they met in this window; the
- * score of a meeting is when it may be forgotten. */
-static int
-read_meetings(match_t *match)
+/* One command about user i and those close behind. */
+static void
+ask(match_t *match, size_t i, const char *command, const char *kind)
 {
     convo_redis_t *redis = match->redis;
 
-    memset(match->met, 0, sizeof(match->met));
+    convo_redis_command(redis, command);
+    convo_redis_key(redis, match->claim.pool, kind, match->users[i].id,
+                    match->users[i].len);
+
+    for (size_t j = i + 1; j <= last_ahead(match, i); j++) {
+        convo_redis_arg(redis, match->users[j].id, match->users[j].len);
+    }
+}
+
+
+/* A damaged set stops nothing: commit looks again. */
+static void
+take_verdicts(match_t *match, size_t i, const redisReply *met,
+              const redisReply *blocked)
+{
+    size_t n = last_ahead(match, i) - i;
+
+    if (!convo_reply_failed(met, "match", "meetings")
+        && convo_reply_is_array(met, n))
+    {
+        for (size_t j = 0; j < n; j++) {
+            if (convo_reply_int(met->element[j]) > match->claim.now) {
+                match->verdicts[i][j] = CONVO_PAIRING_AVOID;
+            }
+        }
+    }
+
+    if (!convo_reply_failed(blocked, "match", "blocks")
+        && convo_reply_is_array(blocked, n))
+    {
+        for (size_t j = 0; j < n; j++) {
+            if (convo_reply_int(blocked->element[j]) == 1) {
+                match->verdicts[i][j] = CONVO_PAIRING_NEVER;
+            }
+        }
+    }
+}
+
+
+/* Asks for each user whom of those close behind they met in this window (the
+ * score of a meeting is when it may be forgotten), and with whom they are
+ * never paired. */
+static int
+read_verdicts(match_t *match)
+{
+    convo_redis_t *redis = match->redis;
+
+    memset(match->verdicts, 0, sizeof(match->verdicts));
     convo_redis_begin(redis);
 
     for (size_t i = 0; i + 1 < match->ngood; i++) {
-        convo_redis_command(redis, "ZMSCORE");
-        convo_redis_key(redis, match->claim.pool, CONVO_KEY_MET,
-                        match->users[i].id, match->users[i].len);
-        for (size_t j = i + 1; j <= last_ahead(match, i); j++) {
-            convo_redis_arg(redis, match->users[j].id, match->users[j].len);
-        }
+        ask(match, i, "ZMSCORE", CONVO_KEY_MET);
+        ask(match, i, "SMISMEMBER", CONVO_KEY_BLOCKED);
     }
 
     if (convo_redis_run(redis) != 0) {
@@ -116,18 +161,8 @@ read_meetings(match_t *match)
     }
 
     for (size_t i = 0; i + 1 < match->ngood; i++) {
-        const redisReply *reply = convo_redis_reply(redis, i);
-        size_t n = last_ahead(match, i) - i;
-
-        if (convo_reply_failed(reply, "match", "meetings")
-            || !convo_reply_is_array(reply, n))
-        {
-            continue;
-        }
-        for (size_t j = 0; j < n; j++) {
-            match->met[i][j] = convo_reply_int(reply->element[j])
-                               > match->claim.now;
-        }
+        take_verdicts(match, i, convo_redis_reply(redis, 2 * i),
+                      convo_redis_reply(redis, 2 * i + 1));
     }
 
     return 0;
@@ -139,8 +174,7 @@ judge(void *data, size_t a, size_t b)
 {
     const match_t *match = data;
 
-    return match->met[a][b - a - 1] ? CONVO_PAIRING_AVOID
-                                    : CONVO_PAIRING_ALLOW;
+    return (convo_pairing_verdict_e) match->verdicts[a][b - a - 1];
 }
 
 
@@ -280,6 +314,10 @@ call_commit(match_t *match, const pair_t *pair, const char *room)
     convo_redis_key(redis, pool, CONVO_KEY_SESSIONS, NULL, 0);
     convo_redis_key(redis, pool, CONVO_KEY_CLOSING, NULL, 0);
     convo_redis_key(redis, pool, CONVO_KEY_STATS, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_BLOCKED, pair->a->user,
+                    pair->a->user_len);
+    convo_redis_key(redis, pool, CONVO_KEY_PROBES, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
     convo_redis_str(redis, id);
     convo_redis_arg(redis, pair->a->text, pair->a->len);
     convo_redis_arg(redis, pair->b->text, pair->b->len);
@@ -287,17 +325,20 @@ call_commit(match_t *match, const pair_t *pair, const char *room)
     convo_redis_str(redis, room);
     convo_redis_int(redis, match->config->no_show_ms);
     convo_redis_int(redis, match->config->absence_ms);
+    convo_redis_int(redis, FIRST_PROBE_MS);
 }
 
 
 /* "lost": the tickets are still in a claim, or another's by now; giving them
- * back is right for the first and nothing for the second. */
+ * back is right for the first and nothing for the second.  They also go back
+ * when a key of the pool is damaged: no ticket is to blame. */
 static void
 take_commit(match_t *match, pair_t *pair, const redisReply *reply)
 {
-    if (reply->type == REDIS_REPLY_ERROR) {
-        convo_reply_failed(reply, "match", "commit");
-        blame(pair, "the match cannot be committed");
+    if (convo_reply_failed(reply, "match", "commit")) {
+        if (!convo_reply_is_damaged(reply)) {
+            blame(pair, "the match cannot be committed");
+        }
         return;
     }
 
@@ -315,6 +356,10 @@ take_commit(match_t *match, pair_t *pair, const redisReply *reply)
     if (convo_reply_is(reply->element[0], "matched")) {
         match->matched++;
         convo_log(CONVO_LOG_DEBUG, "match", "session %s: matched", pair->sid);
+
+    } else if (convo_reply_is(reply->element[0], "blocked")) {
+        convo_log(CONVO_LOG_INFO, "match", "session %s: one of the two has "
+                  "reported the other just now", pair->sid);
     }
 }
 
@@ -361,7 +406,7 @@ match_good(match_t *match)
     if (match->ngood < 2) {
         return 0;
     }
-    if (read_meetings(match) != 0) {
+    if (read_verdicts(match) != 0) {
         return -1;
     }
 

@@ -711,6 +711,14 @@ convo_reply_int(const redisReply *reply)
 
 
 int
+convo_reply_is_damaged(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR
+           && strncmp(reply->str, "DAMAGED ", 8) == 0;
+}
+
+
+int
 convo_reply_failed(const redisReply *reply, const char *who, const char *what)
 {
     if (reply->type != REDIS_REPLY_ERROR) {

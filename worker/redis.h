@@ -114,6 +114,10 @@ int convo_reply_is_array(const redisReply *reply, size_t n);
 /* The integer of an integer reply or of a string of digits; -1 otherwise. */
 int64_t convo_reply_int(const redisReply *reply);
 
+/* 1 when a script has changed nothing as a key of the pool, or of a user or
+ * session, holds what it should not (scripts/lib/expect.lua). */
+int convo_reply_is_damaged(const redisReply *reply);
+
 /* Logs an error reply as "what: text" and returns 1; otherwise 0. */
 int convo_reply_failed(const redisReply *reply, const char *who,
                        const char *what);

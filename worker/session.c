@@ -101,6 +101,7 @@ convo_session_keys(convo_redis_t *redis, const convo_pool_t *pool,
     convo_redis_key(redis, pool, CONVO_KEY_ENDED, NULL, 0);
     convo_session_user_key(redis, pool, session, CONVO_KEY_HISTORY, 0);
     convo_session_user_key(redis, pool, session, CONVO_KEY_HISTORY, 1);
+    convo_redis_key(redis, pool, CONVO_KEY_PROBES, NULL, 0);
 }
 
 

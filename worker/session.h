@@ -40,8 +40,8 @@ void convo_session_user_key(convo_redis_t *redis, const convo_pool_t *pool,
                             int side);
 
 /*
- * Adds the eight keys of a script that may end the session: session user_a
- * user_b sessions closing ended history_a history_b.
+ * Adds the nine keys of a script that may end the session: session user_a
+ * user_b sessions closing ended history_a history_b probes.
  */
 void convo_session_keys(convo_redis_t *redis, const convo_pool_t *pool,
                         const convo_session_t *session);

@@ -104,6 +104,7 @@ call_look(convo_redis_t *redis, const convo_pool_t *pool,
     convo_redis_script(redis, CONVO_SCRIPT_LOOK);
     convo_session_keys(redis, pool, session);
     convo_redis_key(redis, pool, CONVO_KEY_QUEUE, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
     convo_session_args(redis, pool, session);
 }
 
@@ -328,6 +329,7 @@ drop_silent(sessions_t *self, const convo_pool_t *pool, int64_t *from,
         convo_redis_script(redis, CONVO_SCRIPT_SILENCE);
         add_user_key(redis, pool, &waiters[i]);
         convo_redis_key(redis, pool, CONVO_KEY_RUN, NULL, 0);
+        convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
         convo_redis_arg(redis, waiters[i].ticket, waiters[i].len);
         convo_redis_str(redis, self->run_id);
         convo_redis_int(redis, self->config->drop_after_ms);

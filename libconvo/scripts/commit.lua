@@ -4,22 +4,28 @@
 -- changes nothing: the room of a match that stands is never given up.
 --
 -- KEYS: user_a user_b queue claims claim session sessions closing stats
--- ARGV: claim_id ticket_a ticket_b sid room no_show_ms absence_ms
+--       blocked_a probes dirty
+-- ARGV: claim_id ticket_a ticket_b sid room no_show_ms absence_ms probe_ms
+--   probe_ms   when LiveKit is first asked who is there
 -- returns   "matched" and the points reserved; "void" (a ticket was void);
+--           "blocked" (one of them has reported the other: both go back);
 --           "lost" (the claim or its lease is over: nothing was changed)
 
 --@include time
 --@include user
 --@include claim
-
--- Weight of the newest wait in the moving average.
-local WEIGHT = 0.1
+--@include stats
+--@include expect
 
 local keys = {a = KEYS[1], b = KEYS[2]}
 local queue, claims, claim = KEYS[3], KEYS[4], KEYS[5]
 local id, sid, room = ARGV[1], ARGV[4], ARGV[5]
 local tickets = {a = ARGV[2], b = ARGV[3]}
 local now = now_ms()
+
+expect({hash = {KEYS[1], KEYS[2], KEYS[6], KEYS[9]}, list = {queue},
+    zset = {claims, claim, KEYS[7], KEYS[8], KEYS[11], KEYS[12]},
+    set = {KEYS[10]}})
 
 local done = redis.call('HGET', KEYS[6], 'reserved')
 if done then
@@ -45,61 +51,70 @@ local function waits(side)
         and users[side].ticket == tickets[side]
 end
 
+-- What a match is made of, in each of the two; without it the script fails
+-- here, before it has written.
 local function smaller(field)
     return math.min(tonumber(users.a[field]), tonumber(users.b[field]))
 end
 
--- Both sides, or the side that is at fault. Of two tickets of one user the
--- good one is innocent.
+local function read_terms()
+    smaller('order')
+    return {
+        points = smaller('join_points'), window_ms = smaller('join_window'),
+        max_s = smaller('join_max'), since = smaller('waiting_since'),
+    }
+end
+
+-- The sides that are not at fault. Of two tickets of one user the good one is
+-- innocent.
 local function judge()
     local good = {a = waits('a'), b = waits('b')}
     if keys.a == keys.b and good.a then
         good.b = false
     end
-    if not (good.a and good.b) then
-        return good, 0
-    end
-    local points = smaller('join_points')
-    local left = {a = points_left(users.a, now, points),
-        b = points_left(users.b, now, points)}
-    local reserved = math.min(math.ceil(smaller('join_max') / 60), left.a,
-        left.b)
-    if reserved < 1 then
-        for side in pairs(keys) do
-            good[side] = left[side] >= 1
-            if not good[side] then
-                fail_user(keys[side], users[side], now)
-            end
-        end
-    end
-    return good, reserved
+    return good
 end
 
-local good, reserved = judge()
+-- R; less than 1 when a balance is gone, whose user is then told and no
+-- longer good.
+local function reserve(terms, good)
+    local left = {}
+    for side in pairs(keys) do
+        left[side] = points_left(users[side], now, terms.points)
+        if left[side] < 1 then
+            good[side] = false
+            fail_user(keys[side], KEYS[12], users[side], now)
+        end
+    end
+    return math.min(math.ceil(terms.max_s / 60), left.a, left.b)
+end
+
+local good = judge()
+local verdict, terms, reserved = 'void', nil, 0
+
+if good.a and good.b then
+    terms = read_terms()
+    if redis.call('SISMEMBER', KEYS[10], subs.b) == 1 then
+        verdict = 'blocked'
+    else
+        reserved = reserve(terms, good)
+        verdict = reserved >= 1 and 'matched' or 'void'
+    end
+end
 
 for _, side in ipairs({'b', 'a'}) do
     take_from_claim(claims, claim, id, tickets[side])
-end
-
-if not (good.a and good.b) then
-    for side in pairs(keys) do
-        if good[side] then
-            redis.call('LPUSH', queue, tickets[side])
-        end
+    if verdict ~= 'matched' and good[side] then
+        redis.call('LPUSH', queue, tickets[side])
     end
+end
+
+if verdict ~= 'matched' then
     redis.call('ZADD', KEYS[8], now, room)
-    return {'void'}
+    return {verdict}
 end
 
-local window_ms = smaller('join_window')
 local windows = {}
-
-local function average_wait(side)
-    local wait = now - tonumber(users[side].waiting_since)
-    local old = tonumber(redis.call('HGET', KEYS[9], 'wait_ms') or nil)
-    local new = old and old + WEIGHT * (wait - old) or wait
-    redis.call('HSET', KEYS[9], 'wait_ms', math.floor(new))
-end
 
 for _, side in ipairs({'a', 'b'}) do
     local user = users[side]
@@ -111,24 +126,25 @@ for _, side in ipairs({'a', 'b'}) do
     if window_is_open(user, now) then
         windows[side] = user.window_end
     else
-        windows[side] = now + window_ms
+        windows[side] = now + terms.window_ms
         set.window_end = windows[side]
         set.spent = 0
     end
-    average_wait(side)
-    change_user(keys[side], user, now, set,
+    average(KEYS[9], 'wait_ms', now - tonumber(user.waiting_since))
+    change_user(keys[side], KEYS[12], user, now, set,
         {'ticket', 'order', 'waiting_since', 'seen', 'tries'})
 end
 
 redis.call('HSET', KEYS[6], 'state', 'matched',
     'a', subs.a, 'b', subs.b, 'committed', now, 'reserved', reserved,
-    'window_a', windows.a, 'window_b', windows.b, 'window_ms', window_ms,
-    'max_ms', 1000 * smaller('join_max'),
+    'window_a', windows.a, 'window_b', windows.b,
+    'window_ms', terms.window_ms, 'max_ms', 1000 * terms.max_s,
     'no_show_ms', ARGV[6], 'absence_ms', ARGV[7],
     'order_a', users.a.order, 'order_b', users.b.order,
     'since_a', users.a.waiting_since, 'since_b', users.b.waiting_since)
 redis.call('ZADD', KEYS[7], now + tonumber(ARGV[6]), sid)
+redis.call('ZADD', KEYS[11], now + tonumber(ARGV[8]), sid)
 redis.call('ZREM', KEYS[8], room)
-redis.call('HINCRBY', KEYS[9], 'matches', 1)
+count(KEYS[9], 'matches')
 
 return {'matched', reserved}

@@ -3,17 +3,20 @@
 -- was its end.
 --
 -- KEYS: session user_a user_b sessions closing ended history_a history_b
+--       probes dirty
 -- ARGV: sid room at_ms
 -- returns   "failed", "left", "time_up", or "ended" (also when there is no such
 --           session)
 
 --@include time
 --@include user
+--@include expect
 --@include session
 
 local keys = {session = KEYS[1], user_a = KEYS[2], user_b = KEYS[3],
     sessions = KEYS[4], closing = KEYS[5], ended = KEYS[6],
-    history_a = KEYS[7], history_b = KEYS[8]}
+    history_a = KEYS[7], history_b = KEYS[8], probes = KEYS[9],
+    dirty = KEYS[10]}
 local sid, room = ARGV[1], ARGV[2]
 local now = now_ms()
 local session = load_session(keys.session)

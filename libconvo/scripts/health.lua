@@ -1,11 +1,11 @@
 -- What /readyz and /metrics tell of a pool.
 --
 -- KEYS: ready schema alive queue claims sessions closing ended livekit dead
---       stats
+--       stats dirty reports restoring
 -- ARGV:
--- returns   flat list of names and values: ready, alive ("1" or "0"), and the
---           counts waiting, claims, sessions, closing, ended, events, dead,
---           matches, wait_ms
+-- returns   flat list of names and values: ready, alive, restoring ("1" or
+--           "0"), and the counts waiting, claims, sessions, closing, ended,
+--           events, dead, dirty, reports, matches, wait_ms
 
 --@include pool
 
@@ -22,7 +22,10 @@ return {
     'closing', redis.call('ZCARD', KEYS[7]),
     'ended', redis.call('XLEN', KEYS[8]),
     'events', redis.call('XLEN', KEYS[9]),
-    'dead', redis.call('LLEN', KEYS[10]),
+    'dead', redis.call('XLEN', KEYS[10]),
+    'dirty', redis.call('ZCARD', KEYS[12]),
+    'reports', redis.call('XLEN', KEYS[13]),
+    'restoring', flag(redis.call('EXISTS', KEYS[14]) == 1),
     'matches', redis.call('HGET', KEYS[11], 'matches') or '0',
     'wait_ms', redis.call('HGET', KEYS[11], 'wait_ms') or '0',
 }

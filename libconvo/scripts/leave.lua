@@ -6,7 +6,7 @@
 -- "again" with the view, and calls with the keys of that session.
 --
 -- KEYS: user queue stats session user_a user_b sessions closing ended
---       history_a history_b
+--       history_a history_b probes dirty
 -- ARGV: points sid room
 --   sid, room   of the session that KEYS name, or ""
 -- returns   view with status "ok" or "again"
@@ -14,18 +14,21 @@
 --@include time
 --@include user
 --@include view
+--@include expect
 --@include session
 
 local keys = {user = KEYS[1], queue = KEYS[2], stats = KEYS[3],
     session = KEYS[4], user_a = KEYS[5], user_b = KEYS[6],
     sessions = KEYS[7], closing = KEYS[8], ended = KEYS[9],
-    history_a = KEYS[10], history_b = KEYS[11]}
+    history_a = KEYS[10], history_b = KEYS[11], probes = KEYS[12],
+    dirty = KEYS[13]}
 local points, sid, room = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local now = now_ms()
 local user = load_user(keys.user)
 
 if user.state == 'waiting' then
-    change_user(keys.user, user, now, {state = 'idle'}, WAIT_FIELDS)
+    expect({zset = {keys.dirty}, hash = {keys.stats}})
+    change_user(keys.user, keys.dirty, user, now, {state = 'idle'}, WAIT_FIELDS)
     return view('ok', keys, now, points)
 end
 

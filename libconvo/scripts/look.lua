@@ -1,24 +1,28 @@
 -- What time demands of a session: the no-show after its commit, the end of an
 -- absence, the deadline. Anyone may look at any time; nothing happens early.
 --
--- KEYS: session user_a user_b sessions closing ended history_a history_b queue
+-- KEYS: session user_a user_b sessions closing ended history_a history_b
+--       probes queue dirty
 -- ARGV: sid room
 -- returns   "early", "no_show", "left", "time_up", or "ended" (also when there
 --           is no such session)
 
 --@include time
 --@include user
+--@include expect
 --@include session
 
 local keys = {session = KEYS[1], user_a = KEYS[2], user_b = KEYS[3],
     sessions = KEYS[4], closing = KEYS[5], ended = KEYS[6],
-    history_a = KEYS[7], history_b = KEYS[8], queue = KEYS[9]}
+    history_a = KEYS[7], history_b = KEYS[8], probes = KEYS[9],
+    queue = KEYS[10], dirty = KEYS[11]}
 local sid, room = ARGV[1], ARGV[2]
 local now = now_ms()
 local session = load_session(keys.session)
 
 if session.state ~= 'matched' and session.state ~= 'live' then
     redis.call('ZREM', keys.sessions, sid)
+    redis.call('ZREM', keys.probes, sid)
     return 'ended'
 end
 

@@ -1,7 +1,7 @@
 -- A worker's heartbeat. Makes the pool ready once the caller has restored what
 -- its store knows, and the streams' consumer groups.
 --
--- KEYS: ready schema alive run livekit ended
+-- KEYS: ready schema alive run livekit ended reports
 -- ARGV: run_id group alive_s restored
 --   alive_s    how long the heartbeat counts, seconds
 --   restored   "1" when the pool may be served
@@ -19,7 +19,7 @@ end
 redis.call('SET', KEYS[2], SCHEMA)
 running_since(KEYS[4], ARGV[1], now_ms())
 
-for _, stream in ipairs({KEYS[5], KEYS[6]}) do
+for _, stream in ipairs({KEYS[5], KEYS[6], KEYS[7]}) do
     -- BUSYGROUP says that it is there.
     redis.pcall('XGROUP', 'CREATE', stream, ARGV[2], '0', 'MKSTREAM')
 end

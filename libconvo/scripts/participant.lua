@@ -5,7 +5,7 @@
 -- "left" counts only for the participant who is there now, by its sid. One who
 -- left before the word of their coming arrived was there from then till then.
 --
--- KEYS: session user_a user_b sessions met_a met_b
+-- KEYS: session user_a user_b sessions met_a met_b dirty
 -- ARGV: sid side what psid at_ms
 --   side   "a" or "b";  what   "joined" or "left"
 --   psid   LiveKit's participant sid;  at_ms   LiveKit's time
@@ -14,6 +14,7 @@
 
 --@include time
 --@include user
+--@include expect
 --@include session
 
 -- Departures remembered for one session: a client that reconnects forever
@@ -28,6 +29,8 @@ local session = load_session(KEYS[1])
 if session.state ~= 'matched' and session.state ~= 'live' then
     return 'ended'
 end
+
+expect({hash = {KEYS[2], KEYS[3]}, zset = {KEYS[4], KEYS[5], KEYS[6], KEYS[7]}})
 
 local at = clamp_time(session, tonumber(ARGV[5]), now)
 local here, gone = 'here_' .. side, 'gone_' .. side
@@ -44,7 +47,7 @@ local function unset(name)
 end
 
 local function tell(key)
-    change_user(key, load_user(key), now, {
+    change_user(key, KEYS[7], load_user(key), now, {
         state = 'live', start = session.start, ends = session.ends,
     }, {})
 end

@@ -2,7 +2,7 @@
 -- dropped soon after Redis was restarted: the edges need time to come back.
 -- The ticket stays where it is, void.
 --
--- KEYS: user run
+-- KEYS: user run dirty
 -- ARGV: ticket run_id drop_after_ms grace_ms
 --   run_id   of the Redis process as the caller sees it (INFO server)
 -- returns   "dropped", "kept", or "void" (no longer waiting with this ticket)
@@ -10,6 +10,7 @@
 --@include time
 --@include user
 --@include run
+--@include expect
 
 local now = now_ms()
 local user = load_user(KEYS[1])
@@ -24,5 +25,6 @@ if silent < tonumber(ARGV[3])
     return 'kept'
 end
 
-change_user(KEYS[1], user, now, {state = 'idle'}, WAIT_FIELDS)
+expect({zset = {KEYS[3]}})
+change_user(KEYS[1], KEYS[3], user, now, {state = 'idle'}, WAIT_FIELDS)
 return 'dropped'

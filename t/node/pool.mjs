@@ -20,6 +20,8 @@ export class Pool {
     this.noShowMs = 30000;
     this.absenceMs = 15000;
     this.leaseMs = 30000;
+    this.probeMs = 5000;
+    this.silentMs = 15000;
     this.runId = 'run-1';
   }
 
@@ -42,7 +44,8 @@ export class Pool {
 
   open({ restored = '1' } = {}) {
     return this.run('open_pool',
-      this.keys('ready', 'schema', 'alive', 'run', 'livekit', 'ended'),
+      this.keys('ready', 'schema', 'alive', 'run', 'livekit', 'ended',
+        'reports'),
       [this.runId, 'workers', 15, restored]);
   }
 
@@ -66,7 +69,7 @@ export class Pool {
   async join(sub) {
     return readView(await this.run('join',
       [this.key('user', sub),
-        ...this.keys('queue', 'order', 'ready', 'schema', 'stats')],
+        ...this.keys('queue', 'order', 'ready', 'schema', 'stats', 'dirty')],
       [sub, this.points, this.windowMs, this.sessionMaxS]));
   }
 
@@ -78,13 +81,15 @@ export class Pool {
 
   async leave(sub, named = null) {
     const none = this.key('none');
-    const tail = named === null ? Array(8).fill(none) : [
+    const tail = named === null ? Array(9).fill(none) : [
       this.key('session', named.sid), this.key('user', named.a),
       this.key('user', named.b),
       ...this.keys('sessions', 'closing', 'ended'),
-      this.key('history', named.a), this.key('history', named.b)];
+      this.key('history', named.a), this.key('history', named.b),
+      this.key('probes')];
     const reply = readView(await this.run('leave',
-      [this.key('user', sub), ...this.keys('queue', 'stats'), ...tail],
+      [this.key('user', sub), ...this.keys('queue', 'stats'), ...tail,
+        this.key('dirty')],
       [this.points, named ? named.sid : '',
         named ? this.room(named.sid) : '']));
     if (reply.status !== 'again' || named !== null) {
@@ -98,7 +103,7 @@ export class Pool {
   touch(users) {
     const subs = Object.keys(users);
     return this.run('touch', subs.map((sub) => this.key('user', sub)),
-      subs.map((sub) => users[sub]));
+      [this.silentMs, ...subs.map((sub) => users[sub])]);
   }
 
   claim(id, { max = 64, odd = '0' } = {}) {
@@ -120,13 +125,14 @@ export class Pool {
       [this.key('user', sub(ticketA)), this.key('user', sub(ticketB)),
         ...this.keys('queue', 'claims'), this.key('claim', id),
         this.key('session', sid),
-        ...this.keys('sessions', 'closing', 'stats')],
+        ...this.keys('sessions', 'closing', 'stats'),
+        this.key('blocked', sub(ticketA)), ...this.keys('probes', 'dirty')],
       [id, ticketA, ticketB, sid, this.room(sid), this.noShowMs,
-        this.absenceMs]);
+        this.absenceMs, this.probeMs]);
   }
 
   silence(sub, ticket, { dropAfterMs = 45000, graceMs = 60000 } = {}) {
-    return this.run('silence', [this.key('user', sub), this.key('run')],
+    return this.run('silence', [this.key('user', sub), ...this.keys('run', 'dirty')],
       [ticket, this.runId, dropAfterMs, graceMs]);
   }
 
@@ -135,31 +141,54 @@ export class Pool {
     return this.run('fault',
       [sub ? this.key('user', sub) : this.key('none'),
         ...this.keys('queue', 'claims'), this.key('claim', id),
-        ...this.keys('dead', 'stats')],
+        ...this.keys('dead', 'stats', 'dirty')],
       [id, ticket, reason, maxTries]);
   }
 
   participant({ sid, a, b }, side, what, psid, at) {
     return this.run('participant',
       [this.key('session', sid), this.key('user', a), this.key('user', b),
-        this.key('sessions'), this.key('met', a), this.key('met', b)],
+        this.key('sessions'), this.key('met', a), this.key('met', b),
+        this.key('dirty')],
       [sid, side, what, psid, at]);
   }
 
   endKeys({ sid, a, b }) {
     return [this.key('session', sid), this.key('user', a),
       this.key('user', b), ...this.keys('sessions', 'closing', 'ended'),
-      this.key('history', a), this.key('history', b)];
+      this.key('history', a), this.key('history', b), this.key('probes')];
   }
 
   look(session) {
-    return this.run('look', [...this.endKeys(session), this.key('queue')],
+    return this.run('look', [...this.endKeys(session), ...this.keys('queue', 'dirty')],
       [session.sid, this.room(session.sid)]);
   }
 
   failSession(session, at) {
-    return this.run('fail_session', this.endKeys(session),
+    return this.run('fail_session',
+      [...this.endKeys(session), this.key('dirty')],
       [session.sid, this.room(session.sid), at]);
+  }
+
+  // Every dead letter, oldest first, with what it holds.
+  async dead() {
+    const entries = await this.client.xrange(this.key('dead'), '-', '+');
+    return entries.map(([id, flat]) => {
+      const letter = { id };
+      for (let i = 0; i < flat.length; i += 2) {
+        letter[flat[i]] = flat[i + 1];
+      }
+      const bytes = (text) => (letter.encoding === 'base64'
+        ? Buffer.from(text, 'base64') : text);
+      const what = JSON.parse(letter.what);
+      letter.what = Array.isArray(what) ? what.map(bytes) : bytes(what);
+      return letter;
+    });
+  }
+
+  // Users whose record the store does not have yet.
+  dirty() {
+    return this.client.zrange(this.key('dirty'), 0, -1);
   }
 
   // Two users from nothing to matched: what the rest of a test starts from.

@@ -278,9 +278,10 @@ test('fault: four times back to the front, then a dead letter', async () => {
   const view = await pool.view('a');
   assert.equal(view.state, 'idle');
   assert.equal(view.last_reason, 'failed');
-  const [letter] = await client.lrange(pool.key('dead'), 0, -1);
-  assert.equal(JSON.parse(letter).ticket, ta);
-  assert.equal(JSON.parse(letter).reason, 'corrupt');
+  const [letter] = await pool.dead();
+  assert.deepEqual([letter.kind, letter.from, letter.what, letter.reason],
+    ['ticket', 'queue', ta, 'corrupt']);
+  assert.ok(Math.abs(letter.at - await pool.now()) < 60000);
   assert.equal((await pool.queue()).length, 1);
 });
 
@@ -293,7 +294,7 @@ test('fault: what is no ticket is dead at once', async () => {
   for (const ticket of bad) {
     assert.equal(await pool.fault('c1', ticket), 'dead', ticket);
   }
-  assert.equal(await client.llen(pool.key('dead')), bad.length);
+  assert.deepEqual((await pool.dead()).map(({ what }) => what), bad);
   assert.equal(await client.exists(pool.key('claims')), 0);
 });
 
@@ -353,4 +354,115 @@ test('claim, when the list of claims is damaged, takes no ticket', async () => {
   await client.set(pool.key('claims'), 'no sorted set');
   await assert.rejects(pool.claim('c1'), /WRONGTYPE/);
   assert.deepEqual(await pool.queue(), tickets);
+});
+
+async function snapshot() {
+  const keys = (await client.keys('*')).sort();
+  return Promise.all(keys.map(async (key) => [key, await client.dump(key)]));
+}
+
+test('commit of two of whom one reported the other: both go back', async () => {
+  const tickets = await joinAll('a', 'b', 'c', 'd');
+  for (const [claim, sub, other] of [['c1', 'a', 'b'], ['c2', 'b', 'a']]) {
+    await client.sadd(pool.key('blocked', sub), other);
+    await client.sadd(pool.key('blocked', other), sub);
+    await pool.claim(claim, { max: 2 });
+    const sid = newSid();
+    assert.deepEqual(
+      await pool.commit(claim, tickets[0], tickets[1], sid), ['blocked']);
+    assert.deepEqual(await pool.queue(), tickets);
+    assert.deepEqual(await pool.session(sid), {});
+    assert.ok(await isNoted(pool.room(sid)));
+    assert.equal(await client.exists(pool.key('claims')), 0);
+    assert.equal((await pool.view('a')).points_left, '15');
+    await client.del(pool.key('blocked', sub), pool.key('blocked', other));
+  }
+});
+
+test('commit of a blocked pair of which one left: void', async () => {
+  const tickets = await joinAll('a', 'b');
+  await client.sadd(pool.key('blocked', 'a'), 'b');
+  await pool.claim('c1');
+  await pool.leave('b');
+  assert.deepEqual(await pool.commit('c1', ...tickets, newSid()), ['void']);
+  assert.deepEqual(await pool.queue(), [tickets[0]]);
+});
+
+test('commit: who is there is asked soon; both are noted for the store',
+  async () => {
+    const session = await pool.pair('a', 'b');
+    const { committed } = await pool.session(session.sid);
+    assert.equal(await client.zscore(pool.key('probes'), session.sid),
+      String(Number(committed) + pool.probeMs));
+    assert.deepEqual(await pool.dirty(), ['a', 'b']);
+    await client.del(pool.key('dirty'));
+    await pool.leave('a');
+    assert.deepEqual(await pool.dirty(), ['a', 'b']);
+    assert.equal(await client.exists(pool.key('probes')), 0);
+  });
+
+test('commit in a damaged pool fails and changes nothing', async () => {
+  const sid = newSid();
+  for (const kind of ['stats', 'sessions', 'closing', 'probes', 'dirty']) {
+    await client.flushall();
+    await pool.open();
+    const tickets = await joinAll('a', 'b');
+    await pool.claim('c1');
+    await client.del(pool.key(kind));
+    await client.set(pool.key(kind), 'a string');
+    const before = await snapshot();
+    await assert.rejects(pool.commit('c1', ...tickets, sid),
+      new RegExp(`DAMAGED ${kind} holds a string`));
+    assert.deepEqual(await snapshot(), before);
+  }
+});
+
+test('commit of a user whose numbers are none changes nothing', async () => {
+  for (const field of ['join_points', 'join_window', 'join_max', 'order',
+    'waiting_since']) {
+    await client.flushall();
+    await pool.open();
+    const tickets = await joinAll('a', 'b');
+    await pool.claim('c1');
+    await client.hset(pool.key('user', 'b'), field, 'many');
+    const before = await snapshot();
+    await assert.rejects(pool.commit('c1', ...tickets, newSid()), /ERR/);
+    assert.deepEqual(await snapshot(), before, field);
+  }
+});
+
+test('commit: counters that are none begin anew', async () => {
+  await client.hset(pool.key('stats'), 'matches', 'many', 'wait_ms', 'long');
+  await pool.pair('a', 'b');
+  const stats = await client.hgetall(pool.key('stats'));
+  assert.equal(stats.matches, '1');
+  assert.match(stats.wait_ms, /^\d+$/);
+});
+
+test('fault: a ticket whose user\'s key holds no user is dead at once',
+  async () => {
+    const [ta] = await joinAll('a', 'b');
+    await client.del(pool.key('user', 'a'));
+    await client.set(pool.key('user', 'a'), 'a string');
+    await pool.claim('c1');
+    assert.equal(await pool.fault('c1', ta), 'dead');
+    assert.deepEqual((await pool.dead()).map(({ what }) => what), [ta]);
+    assert.equal(await client.hget(pool.key('stats'), 'dead'), '1');
+  });
+
+test('fault: any bytes are kept as they were', async () => {
+  const bytes = [
+    Buffer.from([0xff]), Buffer.from([0xff, 0xfe]),
+    Buffer.from([0xff, 0x00, 0x80]), Buffer.from([0x31, 0xc3, 0x28, 0x0a]),
+    Buffer.from([0xed, 0xa0, 0x80]), Buffer.from([0xc0, 0xaf]),
+    Buffer.from('1:\u00e9\u20ac\u{1f600}"\\\u0000\u007f'),
+  ];
+  await client.rpush(pool.key('queue'), ...bytes);
+  await pool.claim('c1', { odd: '1' });
+  for (const ticket of bytes) {
+    assert.equal(await pool.fault('c1', ticket), 'dead');
+  }
+  const letters = await pool.dead();
+  assert.deepEqual(letters.map(({ what }) => Buffer.from(what)), bytes);
+  assert.equal(letters.at(-1).encoding, undefined);
 });

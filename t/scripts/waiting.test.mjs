@@ -239,3 +239,89 @@ test('open_pool: restoring, ready, groups, and a newer layout', async () => {
   await client.set(pool.key('schema'), '2');
   assert.equal(await pool.open(), 'newer');
 });
+
+test('every change of a user is noted for the store, a reading is not',
+  async () => {
+    await pool.view('ann');
+    await pool.join('f:{x}:user:y');
+    assert.deepEqual(await pool.dirty(), ['f:{x}:user:y']);
+    await client.del(pool.key('dirty'));
+    await pool.join('f:{x}:user:y');
+    await pool.touch({ 'f:{x}:user:y': 1 });
+    assert.deepEqual(await pool.dirty(), []);
+    await pool.leave('f:{x}:user:y');
+    const [sub, at] = await client.zrange(pool.key('dirty'), 0, -1,
+      'WITHSCORES');
+    assert.equal(sub, 'f:{x}:user:y');
+    assert.equal(at, (await pool.user('f:{x}:user:y')).version);
+    await pool.leave('f:{x}:user:y');
+    assert.equal((await pool.dirty()).length, 1);
+  });
+
+test('silence is noted for the store', async () => {
+  await pool.join('ann');
+  await client.del(pool.key('dirty'));
+  await client.hset(pool.key('user', 'ann'), 'seen', 1);
+  const { ticket } = await pool.user('ann');
+  assert.equal(await pool.silence('ann', ticket, { graceMs: 0 }), 'dropped');
+  assert.deepEqual(await pool.dirty(), ['ann']);
+});
+
+test('join keeps the points of a window beyond the wait', async () => {
+  pool.points = 7;
+  await pool.join('ann');
+  await pool.leave('ann');
+  assert.equal((await pool.user('ann')).points, '7');
+  assert.equal((await pool.user('ann')).join_points, undefined);
+});
+
+test('join of a banned user is refused, with until when', async () => {
+  const until = await pool.now() + 60000;
+  await client.hset(pool.key('user', 'ann'), 'banned_until', until);
+  const view = await pool.join('ann');
+  assert.equal(view.status, 'banned');
+  assert.equal(view.banned_until, String(until));
+  assert.equal(view.state, 'idle');
+  assert.deepEqual(await pool.queue(), []);
+  await client.hset(pool.key('user', 'ann'), 'banned_until', until - 61000);
+  const later = await pool.join('ann');
+  assert.equal(later.state, 'waiting');
+  assert.equal(later.banned_until, undefined);
+});
+
+test('a ban outlives what else is known of a user', async () => {
+  const key = pool.key('user', 'ann');
+  const until = await pool.now() + 400 * 86400 * 1000;
+  await pool.join('ann');
+  await client.hset(key, 'banned_until', until);
+  await pool.leave('ann');
+  assert.ok(Math.abs(await client.pexpiretime(key) - until) < 60000);
+});
+
+test('touch marks a closed stream by the silence of the caller', async () => {
+  await pool.join('ann');
+  pool.silentMs = 40000;
+  await pool.touch({ ann: 0 });
+  const silent = await pool.now() - (await pool.user('ann')).seen;
+  assert.ok(silent > 40000 && silent < 100000, String(silent));
+});
+
+test('touch: a key that holds no user stops nothing', async () => {
+  await pool.join('ann');
+  await client.set(pool.key('user', 'odd'), 'a string');
+  await client.hset(pool.key('user', 'ann'), 'seen', 1);
+  assert.equal(await pool.touch({ odd: 1, ann: 1 }), 1);
+  assert.notEqual((await pool.user('ann')).seen, '1');
+});
+
+test('join in a damaged pool fails and changes nothing', async () => {
+  for (const kind of ['queue', 'stats', 'dirty']) {
+    await client.flushall();
+    await pool.open();
+    await client.set(pool.key(kind), 'a string');
+    await assert.rejects(pool.join('ann'),
+      new RegExp(`DAMAGED ${kind} holds a string`));
+    assert.deepEqual(await pool.user('ann'), {});
+    assert.equal(await client.exists(pool.key('order')), 0);
+  }
+});

@@ -127,7 +127,7 @@ test('LiveKit is down while users wait: they wait, and are matched after',
     await stack.start('livekit');
     const [a, b] = await matched(ann, bob);
     assert.equal(a.session.sessionId, b.session.sessionId);
-    assert.equal(await stack.redis.llen('{default}:dead'), 0);
+    assert.equal(await stack.redis.xlen('{default}:dead'), 0);
   });
 
 test('a worker is killed while forty join: everyone is matched, once',

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 
-import { startStage, until } from '../node/worker.mjs';
+import { sleep, startStage, until } from '../node/worker.mjs';
 
 let stage;
 let pool;
@@ -155,18 +155,47 @@ test('a meeting of a window that has passed does not count', async () => {
   await assertPaired('ann', 'bob');
 });
 
+test('who reported somebody is never paired with them, also alone',
+  async () => {
+    await stage.join('ann', 'bob', 'cat', 'dan');
+    await pool.client.sadd(pool.key('blocked', 'ann'), 'bob');
+    await pool.client.sadd(pool.key('blocked', 'bob'), 'ann');
+    await stage.worker();
+    await assertPaired('ann', 'cat');
+    await assertPaired('bob', 'dan');
+    await pool.leave('ann');
+    await pool.leave('bob');
+    await pool.client.del(pool.key('met', 'ann'), pool.key('met', 'bob'));
+    await stage.join('ann', 'bob');
+    await sleep(1500);
+    assert.deepEqual(await stage.states('ann', 'bob'),
+      ['waiting', 'waiting']);
+  });
+
+test('a damaged pool blames no ticket, and is served once it is mended',
+  async () => {
+    await pool.client.set(pool.key('probes'), 'a string');
+    await stage.join('ann', 'bob');
+    const worker = await stage.worker({ ticket_tries: '1' });
+    await worker.logged(/DAMAGED probes holds a string/);
+    assert.deepEqual(await stage.states('ann', 'bob'),
+      ['waiting', 'waiting']);
+    await pool.client.del(pool.key('probes'));
+    await assertPaired('ann', 'bob');
+    assert.equal(await pool.client.xlen(pool.key('dead')), 0);
+  });
+
 test('rubbish in the queue becomes dead letters', async () => {
   await stage.join('ann', 'bob');
   await pool.client.lpush(pool.key('queue'), 'rubbish', '', '1.2:',
     `1.1:${'x'.repeat(300)}`, '\u0000\r\n\u00ff', '5.5:nobody');
   const worker = await stage.worker();
   await assertPaired('ann', 'bob');
-  await until(async () => await pool.client.llen(pool.key('dead')) === 4,
+  await until(async () => (await pool.dead()).length === 4,
     'four dead letters');
   assert.deepEqual(await pool.queue(), []);
 
-  const dead = (await pool.client.lrange(pool.key('dead'), 0, -1))
-    .map((letter) => JSON.parse(letter));
+  const dead = await pool.dead();
   assert.ok(dead.every((letter) => letter.reason === 'malformed ticket'));
   assert.equal(worker.log.split('\n').filter((line) => line !== '')
     .every((line) => /^[ -~]+$/.test(line)), true);
@@ -179,8 +208,8 @@ test('a corrupt user is told failed after so many tries', async () => {
   await assertPaired('ann', 'bob');
   const user = await stage.state('sick', 'idle');
   assert.equal(user.last_reason, 'failed');
-  const [letter] = await pool.client.lrange(pool.key('dead'), 0, -1);
-  assert.equal(JSON.parse(letter).reason, 'the user\'s numbers are none');
+  const [letter] = await pool.dead();
+  assert.equal(letter.reason, 'the user\'s numbers are none');
 });
 
 test('a key that is no user at all stops nothing', async () => {

@@ -1,5 +1,5 @@
 -- A session: reading it, its next due time, and its one ending.
--- Needs: time, user.
+-- Needs: time, user, expect.
 
 -- An ended session is remembered so long: reports are taken for 24 h, and a
 -- late event must find that it has ended.
@@ -58,7 +58,7 @@ end
 
 local SESSION_FIELDS = {'sid', 'side', 'peer', 'committed', 'start', 'ends'}
 
-local function end_user(key, side, session, now, last)
+local function end_user(key, dirty, side, session, now, last)
     local user = load_user(key)
     if user.sid ~= last.sid then
         return
@@ -75,12 +75,13 @@ local function end_user(key, side, session, now, last)
         set.last_session_s = math.floor(tonumber(session.start) / 1000)
     end
     settle_points(user, session['window_' .. side], last.points, set, unset)
-    change_user(key, user, now, set, unset)
+    change_user(key, dirty, user, now, set, unset)
 end
 
 -- The side that came goes back to the head of the list, as if it had never
 -- been called: same order, same waiting_since.
-local function requeue_user(key, queue, side, sub, session, now)
+local function requeue_user(keys, side, session, now)
+    local key, sub = keys['user_' .. side], session[side]
     local user = load_user(key)
     local order = session['order_' .. side]
     local ticket = string.format('%d.%d:%s', tonumber(order),
@@ -91,8 +92,8 @@ local function requeue_user(key, queue, side, sub, session, now)
     }
     local unset = {unpack(SESSION_FIELDS)}
     settle_points(user, session['window_' .. side], 0, set, unset)
-    redis.call('LPUSH', queue, ticket)
-    change_user(key, user, now, set, unset)
+    redis.call('LPUSH', keys.queue, ticket)
+    change_user(key, keys.dirty, user, now, set, unset)
 end
 
 local function remember(key, entry)
@@ -119,11 +120,16 @@ end
 -- The one ending. at is when it ended (ms); reasons.a and reasons.b are what
 -- each side is told, or "requeue" for the side of a no-show that came.
 --
--- keys: session user_a user_b sessions closing ended history_a history_b,
--- and queue when a side is requeued.
+-- keys: session user_a user_b sessions closing ended history_a history_b
+-- probes dirty, and queue when a side is requeued.
 local function end_session(keys, session, sid, room, now, at, reasons)
     local points = 0
     local times = {duration = 0}
+
+    expect({hash = {keys.session, keys.user_a, keys.user_b},
+        zset = {keys.sessions, keys.closing, keys.probes, keys.dirty},
+        stream = {keys.ended},
+        list = {keys.history_a, keys.history_b, keys.queue}})
 
     if session.start then
         times.first = math.floor(tonumber(session.start) / 1000)
@@ -136,9 +142,9 @@ local function end_session(keys, session, sid, room, now, at, reasons)
     for _, side in ipairs({'a', 'b'}) do
         local key = keys['user_' .. side]
         if reasons[side] == 'requeue' then
-            requeue_user(key, keys.queue, side, session[side], session, now)
+            requeue_user(keys, side, session, now)
         else
-            end_user(key, side, session, now, {sid = sid,
+            end_user(key, keys.dirty, side, session, now, {sid = sid,
                 reason = reasons[side], duration = times.duration,
                 points = points})
         end
@@ -147,6 +153,7 @@ local function end_session(keys, session, sid, room, now, at, reasons)
     redis.call('HSET', keys.session, 'state', 'ended', 'ended', at)
     redis.call('PEXPIRE', keys.session, ENDED_TTL_MS)
     redis.call('ZREM', keys.sessions, sid)
+    redis.call('ZREM', keys.probes, sid)
     redis.call('ZADD', keys.closing, now, room)
 
     if session.start then

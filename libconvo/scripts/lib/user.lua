@@ -1,7 +1,7 @@
 -- A user: reading, changing, and the points of the open window.
 -- Needs: time.
 
--- A user's hash outlives its last change by this long.
+-- A user's hash outlives its last change by this long, and a ban.
 local USER_TTL_MS = 90 * 86400 * 1000
 
 -- The hash at key as a table; state is never nil.
@@ -19,10 +19,21 @@ local function next_version(user, now)
     return math.max((tonumber(user.version) or 0) + 1, now)
 end
 
--- A transition: sets and removes fields, raises the version, tells whoever
--- follows the user (the channel has the name of the key).
-local function change_user(key, user, now, set, unset)
+-- The user of the key "{pool}:user:SUB"; no pool has a colon.
+local function sub_of(key)
+    return string.match(key, ':user:(.*)$')
+end
+
+local function is_banned(user, now)
+    return now < (tonumber(user.banned_until) or 0)
+end
+
+-- A transition: sets and removes fields, raises the version, notes that the
+-- store does not know of it, tells whoever follows the user (the channel has
+-- the name of the key).
+local function change_user(key, dirty, user, now, set, unset)
     local version = next_version(user, now)
+    local ban = tonumber(set.banned_until or user.banned_until) or 0
     local args = {'version', version}
     for name, value in pairs(set) do
         args[#args + 1] = name
@@ -32,7 +43,8 @@ local function change_user(key, user, now, set, unset)
     if #unset > 0 then
         redis.call('HDEL', key, unpack(unset))
     end
-    redis.call('PEXPIRE', key, USER_TTL_MS)
+    redis.call('PEXPIRE', key, math.max(USER_TTL_MS, ban - now))
+    redis.call('ZADD', dirty, now, sub_of(key))
     redis.call('PUBLISH', key, version)
     return version
 end
@@ -56,8 +68,8 @@ local WAIT_FIELDS = {'ticket', 'order', 'waiting_since', 'seen', 'tries',
     'join_points', 'join_window', 'join_max'}
 
 -- waiting -> idle because it cannot go on, told as "failed".
-local function fail_user(key, user, now)
-    return change_user(key, user, now, {
+local function fail_user(key, dirty, user, now)
+    return change_user(key, dirty, user, now, {
         state = 'idle', last_sid = '', last_reason = 'failed',
         last_duration = 0, last_points = 0,
     }, WAIT_FIELDS)

@@ -2,6 +2,7 @@
 -- values after a leading status. Needs: time, user.
 --
 --   now, committed, start, ends, window_end, waiting_since   ms
+--   banned_until              ms; only while a ban lasts
 --   last_session, last_duration                              s
 --   position                  1 is next; waiting only
 --   estimate                  s still to wait; "" when nothing is known
@@ -57,6 +58,10 @@ local function view(status, keys, now, points)
         add('start', user.start)
         add('ends', user.ends)
         add('reserved', user.reserved)
+    end
+
+    if is_banned(user, now) then
+        add('banned_until', user.banned_until)
     end
 
     if user.last_reason then

@@ -129,19 +129,20 @@ sub run_script ($name, $keys, @args) {
 
 sub pool_open () {
     return run_script('open_pool',
-        [map { key($_) } qw(ready schema alive run livekit ended)],
+        [map { key($_) } qw(ready schema alive run livekit ended
+            reports)],
         'run-1', 'workers', 3600, 1);
 }
 
 sub pool_join ($sub) {
     return run_script('join', [key('user', $sub),
-        map { key($_) } qw(queue order ready schema stats)],
+        map { key($_) } qw(queue order ready schema stats dirty)],
         $sub, POINTS, WINDOW_MS, SESSION_MAX_S);
 }
 
 sub pool_leave ($sub) {
     return run_script('leave', [key('user', $sub), key('queue'),
-        key('stats'), (key('none')) x 8], POINTS, '', '');
+        key('stats'), (key('none')) x 9, key('dirty')], POINTS, '', '');
 }
 
 # Two users matched, the first one as side a.
@@ -151,8 +152,9 @@ sub pair ($a, $b) {
         key('claim', 'c'), key('ready'), key('schema')], 'c', 64, 0, 30_000);
     my $reply = run_script('commit', [key('user', $a), key('user', $b),
         map({ key($_) } qw(queue claims)), key('claim', 'c'),
-        key('session', $SID), map { key($_) } qw(sessions closing stats)],
-        'c', @$tickets, $SID, "default.$SID", 30_000, 15_000);
+        key('session', $SID), map({ key($_) } qw(sessions closing stats)),
+        key('blocked', $a), key('probes'), key('dirty')],
+        'c', @$tickets, $SID, "default.$SID", 30_000, 15_000, 5_000);
     die "not matched: @$reply\n" if $reply->[0] ne 'matched';
     return;
 }
@@ -169,7 +171,8 @@ sub enter ($a, $b) {
     my ($seconds, $micros) = @{ redis('TIME') };
     my $now = $seconds * 1000 + int($micros / 1000);
     run_script('participant', [key('session', $SID), key('user', $a),
-        key('user', $b), key('sessions'), key('met', $a), key('met', $b)],
+        key('user', $b), key('sessions'), key('met', $a), key('met', $b),
+        key('dirty')],
         $SID, $_, 'joined', "PA_$_", $now) for qw(a b);
     return;
 }
