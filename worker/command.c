@@ -20,16 +20,23 @@ tell_usage(const convo_command_t *self, FILE *file)
 }
 
 
+static void
+tell(const convo_command_t *self, const char *format, va_list args)
+{
+    fprintf(stderr, "convo-worker: %s: ", self->name);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+
 int
 convo_command_wrong(const convo_command_t *self, const char *format, ...)
 {
     va_list args;
 
-    fprintf(stderr, "convo-worker: %s: ", self->name);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    tell(self, format, args);
     va_end(args);
-    fputc('\n', stderr);
     tell_usage(self, stderr);
 
     return CONVO_COMMAND_WRONG;
@@ -41,13 +48,22 @@ convo_command_failed(const convo_command_t *self, const char *format, ...)
 {
     va_list args;
 
-    fprintf(stderr, "convo-worker: %s: ", self->name);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    tell(self, format, args);
     va_end(args);
-    fputc('\n', stderr);
 
     return CONVO_COMMAND_FAILED;
+}
+
+
+void
+convo_command_note(const convo_command_t *self, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    tell(self, format, args);
+    va_end(args);
 }
 
 

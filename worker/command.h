@@ -44,6 +44,7 @@ struct convo_command {
 };
 
 extern const convo_command_t convo_command_init;
+extern const convo_command_t convo_command_reports;
 
 /* --- reading the line --- */
 
@@ -68,6 +69,12 @@ int convo_command_options(const convo_command_t *self, int argc, char **argv,
 int convo_command_wrong(const convo_command_t *self, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What is wrong, for convo_command_wrong() with the value. */
+#define CONVO_COMMAND_SINCE                                                   \
+    "--since \"%s\": expected 2026-11-22, 2026-11-22T14:40:00Z, epoch "       \
+    "seconds, or how long ago as 24h or 90d"
+#define CONVO_COMMAND_FORMAT "--format \"%s\": expected jsonl or csv"
+
 /* The value of --since as epoch seconds, or -1 when it is none. */
 int64_t convo_command_since(const char *value);
 
@@ -78,6 +85,10 @@ int convo_command_format(const char *value, convo_rows_format_e *format);
 
 /* Tells why the command failed: CONVO_COMMAND_FAILED. */
 int convo_command_failed(const convo_command_t *self, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Tells something on stderr that is no failure. */
+void convo_command_note(const convo_command_t *self, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The configuration, or NULL when it is bad, which has been told.  It lives

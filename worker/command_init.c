@@ -32,7 +32,7 @@ run(const convo_command_t *self, const char *path, int argc, char **argv)
     }
 
     store = convo_store_new(config);
-    code = store->count(store) >= 0
+    code = store->init(store) == 0
                ? CONVO_COMMAND_DONE
                : convo_command_failed(self, "the store has no tables: %s",
                                       store->error);

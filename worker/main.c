@@ -42,6 +42,7 @@ static const char usage[]
 
 static const convo_command_t *const commands[] = {
     &convo_command_init,
+    &convo_command_reports,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -1,0 +1,140 @@
+/*
+ * convo-worker reports: what users have reported, from the store.
+ *
+ * A report reaches the store within a second of being made; those that still
+ * wait for it in Redis, because the store was down, are counted on stderr when
+ * Redis answers.  Who reported reads their own words again here and nowhere
+ * else: what is printed is personal.
+ */
+
+#include "command.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+static const char *const columns[] = {
+    "at", "sessionId", "reporter", "reported", "reason", "pool", "expiresAt",
+};
+
+#define COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+
+static int
+on_report(void *data, const convo_store_report_t *report)
+{
+    convo_rows_t *rows = data;
+
+    convo_rows_number(rows, report->at);
+    convo_rows_text(rows, report->session_id);
+    convo_rows_text(rows, report->reporter);
+    convo_rows_text(rows, report->reported);
+    convo_rows_words(rows, report->reason);
+    convo_rows_text(rows, report->pool);
+    convo_rows_number(rows, report->expires_at);
+
+    return 0;
+}
+
+
+/* Says how many more there are; a Redis that is down is no failure here. */
+static void
+tell_waiting(const convo_command_t *self, const convo_config_t *config)
+{
+    convo_redis_t *redis = convo_redis_new(config, self->name);
+    int64_t waiting = 0;
+
+    convo_redis_begin(redis);
+    for (size_t i = 0; i < config->npools; i++) {
+        convo_redis_command(redis, "XLEN");
+        convo_redis_key(redis, &config->pools[i], CONVO_KEY_REPORTS, NULL, 0);
+    }
+
+    if (convo_redis_ready(redis) == 0 && convo_redis_run(redis) == 0) {
+        for (size_t i = 0; i < config->npools; i++) {
+            int64_t n = convo_reply_int(convo_redis_reply(redis, i));
+
+            waiting += n > 0 ? n : 0;
+        }
+    }
+
+    if (waiting > 0) {
+        convo_command_note(self, "%d more wait in Redis for the store",
+                           (int) waiting);
+    }
+
+    convo_redis_free(redis);
+}
+
+
+static int
+print_reports(const convo_command_t *self, const convo_config_t *config,
+              int64_t since_s, convo_rows_format_e format)
+{
+    convo_store_t *store = convo_store_new(config);
+    convo_rows_t rows;
+    int code = CONVO_COMMAND_DONE;
+
+    convo_rows_begin(&rows, format, columns, COLUMNS);
+
+    if (store->each_report(store, since_s, time(NULL), on_report, &rows) != 0)
+    {
+        code = convo_command_failed(self, "the store does not answer: %s",
+                                    store->error);
+    }
+    if (convo_rows_end(&rows) != 0) {
+        code = convo_command_failed(self, "stdout: %s", strerror(errno));
+    }
+
+    store->close(store);
+
+    return code;
+}
+
+
+static int
+run(const convo_command_t *self, const char *path, int argc, char **argv)
+{
+    convo_command_option_t options[] = { { .name = "since", .has_value = 1 },
+                                         { .name = "format", .has_value = 1 } };
+    convo_rows_format_e format;
+    const convo_config_t *config;
+    int64_t since_s = 0;
+    int words, code;
+
+    code = convo_command_options(self, argc, argv, options, 2, &words);
+    if (code >= 0) {
+        return code;
+    }
+    if (words > 0) {
+        return convo_command_wrong(self, "unexpected \"%s\"", argv[1]);
+    }
+    if (options[0].value != NULL
+        && (since_s = convo_command_since(options[0].value)) < 0)
+    {
+        return convo_command_wrong(self, CONVO_COMMAND_SINCE,
+                                   options[0].value);
+    }
+    if (convo_command_format(options[1].value, &format) != 0) {
+        return convo_command_wrong(self, CONVO_COMMAND_FORMAT,
+                                   options[1].value);
+    }
+
+    config = convo_command_load(path);
+    if (config == NULL) {
+        return CONVO_COMMAND_FAILED;
+    }
+
+    code = print_reports(self, config, since_s, format);
+    tell_waiting(self, config);
+
+    return code;
+}
+
+
+const convo_command_t convo_command_reports = {
+    .name = "reports",
+    .arguments = "[--since TIME] [--format jsonl|csv]",
+    .does = "prints what users have reported",
+    .run = run,
+};
