@@ -36,6 +36,7 @@ static const field_t fields[] = {
     FIELD("points_left", NUMBER, points_left),
     FIELD("window_end", NUMBER, window_end_ms),
     FIELD("last_session", NUMBER, last_session_s),
+    FIELD("banned_until", NUMBER, banned_until_ms),
     FIELD("waiting_since", NUMBER, waiting_since_ms),
     FIELD("position", NUMBER, position),
     FIELD("estimate", NUMBER, estimate_s),
@@ -55,7 +56,7 @@ static const field_t fields[] = {
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))
 
 static const char *const states[] = { "idle", "waiting", "matched", "live" };
-static const char *const statuses[] = { "ok", "no_points", "again",
+static const char *const statuses[] = { "ok", "no_points", "banned", "again",
                                         "restoring" };
 static const char *const reasons[] = { "left", "peer_left", "time_up",
                                        "no_show", "failed" };
@@ -359,6 +360,15 @@ second_after_or_null(int64_t ms)
 {
     return ms == CONVO_VIEW_NONE ? json_null()
                                  : json_integer((ms + 999) / 1000);
+}
+
+
+json_t *
+convo_user_banned_until(const convo_user_view_t *view)
+{
+    return second_after_or_null(view->banned_until_ms < CONVO_VIEW_FOR_GOOD
+                                    ? view->banned_until_ms
+                                    : CONVO_VIEW_NONE);
 }
 
 

@@ -31,9 +31,13 @@
 /* a number that the user has not */
 #define CONVO_VIEW_NONE (-1)
 
+/* a ban until then (ms, the year 10000) or later is for good */
+#define CONVO_VIEW_FOR_GOOD INT64_C(253402300800000)
+
 typedef enum {
     CONVO_VIEW_OK,
     CONVO_VIEW_NO_POINTS, /* join: nothing left in this window */
+    CONVO_VIEW_BANNED,    /* join: not before banned_until_ms */
     CONVO_VIEW_AGAIN,     /* leave: call again with the session's keys */
     CONVO_VIEW_RESTORING  /* join: the pool is not served, nothing else set */
 } convo_view_status_e;
@@ -52,8 +56,9 @@ typedef struct {
     int64_t now_ms; /* Redis's clock */
 
     int64_t points_left;
-    int64_t window_end_ms;  /* NONE: no window is open */
-    int64_t last_session_s; /* NONE: never had one */
+    int64_t window_end_ms;   /* NONE: no window is open */
+    int64_t last_session_s;  /* NONE: never had one */
+    int64_t banned_until_ms; /* NONE: not banned */
 
     /* while waiting, else NONE */
     int64_t waiting_since_ms;
@@ -95,6 +100,12 @@ int convo_user_view_has_session(const convo_user_view_t *view);
  * the time to come (30 s), the whole session and a minute to spare.
  */
 int64_t convo_user_view_access_ends(const convo_user_view_t *view);
+
+/*
+ * When the ban is over as clients are told: the second at whose begin it is,
+ * or null where it is for good or there is none.
+ */
+json_t *convo_user_banned_until(const convo_user_view_t *view);
 
 /*
  * The user's document, in the order of the API's reference.

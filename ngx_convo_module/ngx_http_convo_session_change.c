@@ -80,6 +80,8 @@ static void ngx_http_convo_session_joined(void *data,
     const convo_user_view_t *view);
 static ngx_int_t ngx_http_convo_session_no_points(ngx_http_request_t *r,
     const convo_user_view_t *view);
+static ngx_int_t ngx_http_convo_session_banned(ngx_http_request_t *r,
+    const convo_user_view_t *view);
 static ngx_int_t ngx_http_convo_session_restoring(ngx_http_request_t *r);
 
 static void ngx_http_convo_session_leave_body(ngx_http_request_t *r,
@@ -246,6 +248,9 @@ ngx_http_convo_session_joined(void *data, const convo_user_view_t *view)
     } else if (view->status == CONVO_VIEW_NO_POINTS) {
         rc = ngx_http_convo_session_no_points(r, view);
 
+    } else if (view->status == CONVO_VIEW_BANNED) {
+        rc = ngx_http_convo_session_banned(r, view);
+
     } else if (view->status == CONVO_VIEW_RESTORING) {
         rc = ngx_http_convo_session_restoring(r);
 
@@ -277,6 +282,28 @@ ngx_http_convo_session_no_points(ngx_http_request_t *r,
         problem.extra = json_pack("{s:I}", "pointsResetAt",
                             (json_int_t) (view->window_end_ms + 999) / 1000);
     }
+
+    rc = ngx_http_convo_send_problem(r, &problem);
+
+    json_decref(problem.extra);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_convo_session_banned(ngx_http_request_t *r,
+    const convo_user_view_t *view)
+{
+    ngx_int_t                 rc;
+    ngx_http_convo_problem_t  problem;
+
+    problem.status = NGX_HTTP_FORBIDDEN;
+    problem.code = "banned";
+    problem.detail = "You are excluded from conversations.";
+    problem.retry_after = -1;
+    problem.extra = json_pack("{s:o}", "bannedUntil",
+                              convo_user_banned_until(view));
 
     rc = ngx_http_convo_send_problem(r, &problem);
 

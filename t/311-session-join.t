@@ -207,6 +207,8 @@ is(redis('EXISTS', key('queue')), 0, 'nobody waits');
 
 === TEST 17: a client that goes does not take its wish back
 --- init
+like(heard(ask('user-2', 'GET /api/session'), 5), qr/"idle"/,
+    'Redis is connected');
 close ask('user-1', 'POST /api/join {}');
 sleep 0.3;
 --- request
@@ -220,3 +222,40 @@ GET /api/session
 ["POST /api/join", "GET /api/session", "POST /api/leave", "GET /api/history"]
 --- response_body_like eval
 [qr/"waiting"/, qr/"waiting"/, qr/"idle"/, qr/^\{"sessions":\[\]\}$/]
+
+
+
+=== TEST 19: a banned user is told until when
+--- init
+redis('HSET', key('user', 'user-1'), 'banned_until',
+    int((time + 100) * 1000) + 1);
+--- request
+POST /api/join
+--- error_code: 403
+--- response_body_like eval
+my $soon = join '|', map { time + $_ } 99 .. 110;
+qr/^\{"type":"about:blank","status":403,"code":"banned","detail":"[^"]+","bannedUntil":(?:$soon)\}$/
+--- after
+is(redis('EXISTS', key('queue')), 0, 'nobody waits');
+is(user('user-1', 'state'), undef, 'and nothing changed');
+
+
+
+=== TEST 20: ... or that it is for good
+--- init
+redis('HSET', key('user', 'user-1'), 'banned_until', 253_402_300_800_000);
+--- request eval
+["POST /api/join", "GET /api/session"]
+--- error_code eval
+[403, 200]
+--- response_body_like eval
+[qr/"code":"banned",.*"bannedUntil":null\}$/, qr/"state":"idle"/]
+
+
+
+=== TEST 21: a ban that is over is over
+--- init
+redis('HSET', key('user', 'user-1'), 'banned_until', (time - 1) . '000');
+--- request
+POST /api/join
+--- response_body_like: "state":"waiting"

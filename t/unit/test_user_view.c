@@ -281,6 +281,9 @@ every_status_is_read(void **state)
     assert_int_equal(view.status, CONVO_VIEW_NO_POINTS);
     assert_int_equal(view.state, CONVO_USER_IDLE);
 
+    assert_int_equal(read_words(&view, "banned " IDLE), 0);
+    assert_int_equal(view.status, CONVO_VIEW_BANNED);
+
     assert_int_equal(read_words(&view, "again " MATCHED), 0);
     assert_int_equal(view.status, CONVO_VIEW_AGAIN);
     assert_string_equal(view.sid, SID);
@@ -293,6 +296,36 @@ every_status_is_read(void **state)
 
     assert_int_equal(read_words(&view, "ok " IDLE " more things"), 0);
     assert_int_equal(view.status, CONVO_VIEW_OK);
+}
+
+
+static void
+a_ban_is_told_in_seconds_or_for_good(void **state)
+{
+    static const struct {
+        const char *words;
+        json_int_t until; /* 0: null */
+    } bans[] = {
+        { "ok " IDLE, 0 },
+        { "banned " IDLE " banned_until 1700000123000", 1700000123 },
+        { "banned " IDLE " banned_until 1700000123001", 1700000124 },
+        { "banned " IDLE " banned_until 253402300799000", 253402300799 },
+        { "banned " IDLE " banned_until 253402300800000", 0 },
+        { "banned " IDLE " banned_until 999999999999999", 0 },
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < sizeof(bans) / sizeof(bans[0]); i++) {
+        convo_user_view_t view;
+        json_t *until;
+
+        assert_int_equal(read_words(&view, bans[i].words), 0);
+        until = convo_user_banned_until(&view);
+        assert_int_equal(json_is_null(until), bans[i].until == 0);
+        assert_int_equal(json_integer_value(until), bans[i].until);
+        json_decref(until);
+    }
 }
 
 
@@ -490,6 +523,7 @@ main(void)
         cmocka_unit_test(credentials_without_a_session_are_dropped),
         cmocka_unit_test(a_user_that_is_no_text_gets_no_document),
         cmocka_unit_test(every_status_is_read),
+        cmocka_unit_test(a_ban_is_told_in_seconds_or_for_good),
         cmocka_unit_test(a_token_lasts_the_whole_session_and_a_bit),
         cmocka_unit_test(hostile_replies_are_refused),
         cmocka_unit_test(replies_of_another_type_are_refused),
