@@ -17,8 +17,10 @@
 #include <string.h>
 #include <time.h>
 
-/* The largest answer: a list of CONVO_ROOMS_MAX rooms, 1 to 2 kB each. */
+/* The largest answer: a list of CONVO_ROOMS_MAX rooms, 1 to 2 kB each; and
+ * that of all rooms there are. */
 #define ROOM_ANSWER_MAX (512 * 1024)
+#define LIST_ANSWER_MAX (CONVO_ROOM_LIST_MAX * 1024)
 
 /* A token is made for one run of calls. */
 #define TOKEN_LIFE_S 120
@@ -32,9 +34,11 @@
 typedef struct {
     CURL *easy;
     char *request;
+    struct curl_slist *headers; /* its own, or NULL */
     char *answer;
-    size_t len;  /* of the answer */
-    size_t room; /* allocated for it */
+    size_t len;   /* of the answer */
+    size_t room;  /* allocated for it */
+    size_t limit; /* of len */
     CURLcode code;
     long status;
     char error[CURL_ERROR_SIZE];
@@ -43,7 +47,7 @@ typedef struct {
 struct convo_room_service {
     const convo_livekit_config_t *config;
     CURLM *multi;
-    call_t calls[CONVO_ROOMS_MAX];
+    call_t calls[CONVO_ROOMS_MAX + 1];
     char why[WHY_MAX];
 };
 
@@ -106,7 +110,7 @@ on_answer(char *bytes, size_t size, size_t n, void *data)
     call_t *call = data;
     size_t len = size * n;
 
-    if (len > ROOM_ANSWER_MAX - call->len) {
+    if (len > call->limit - call->len) {
         return 0;
     }
 
@@ -165,6 +169,7 @@ begin_call(convo_room_service_t *service, call_t *call, const char *method,
     memset(call, 0, sizeof(*call));
     call->code = CURLE_OPERATION_TIMEDOUT;
     call->request = request;
+    call->limit = ROOM_ANSWER_MAX;
     call->easy = curl_easy_init();
 
     if (call->easy == NULL || request == NULL) {
@@ -187,6 +192,7 @@ end_call(convo_room_service_t *service, call_t *call)
 {
     curl_multi_remove_handle(service->multi, call->easy);
     curl_easy_cleanup(call->easy);
+    curl_slist_free_all(call->headers);
     free(call->request);
     free(call->answer);
 }
@@ -231,8 +237,10 @@ perform(convo_room_service_t *service)
 }
 
 
+/* room is that of CONVO_LIVEKIT_ROOM_ADMIN, otherwise NULL. */
 static struct curl_slist *
-make_headers(const convo_room_service_t *service, unsigned int grants)
+make_headers(const convo_room_service_t *service, unsigned int grants,
+             const char *room)
 {
     const convo_livekit_config_t *config = service->config;
     convo_livekit_key_t key = { config->key, &config->secrets };
@@ -241,7 +249,7 @@ make_headers(const convo_room_service_t *service, unsigned int grants)
     struct curl_slist *headers, *more;
     time_t now_s = time(NULL);
 
-    if (convo_livekit_admin_token(token, &key, grants, NULL, now_s,
+    if (convo_livekit_admin_token(token, &key, grants, room, now_s,
                                   now_s + TOKEN_LIFE_S)
         == 0)
     {
@@ -282,8 +290,8 @@ static void
 explain(convo_room_service_t *service, const call_t *call)
 {
     if (call->code == CURLE_WRITE_ERROR) {
-        snprintf(service->why, WHY_MAX, "answer of more than %d bytes",
-                 ROOM_ANSWER_MAX);
+        snprintf(service->why, WHY_MAX, "answer of more than %zu bytes",
+                 call->limit);
     } else if (call->code != CURLE_OK) {
         snprintf(service->why, WHY_MAX, "%.200s",
                  call->error[0] != '\0' ? call->error
@@ -359,7 +367,7 @@ convo_room_service_create(convo_room_service_t *service,
 {
     struct curl_slist *headers;
 
-    headers = make_headers(service, CONVO_LIVEKIT_ROOM_CREATE);
+    headers = make_headers(service, CONVO_LIVEKIT_ROOM_CREATE, NULL);
 
     for (size_t i = 0; i < n; i++) {
         begin_call(service, &service->calls[i], "CreateRoom",
@@ -379,7 +387,7 @@ convo_room_service_create(convo_room_service_t *service,
 
 
 static char *
-deletion_request(const char *room)
+room_request(const char *room)
 {
     json_t *object = json_pack("{s:s}", "room", room);
     char *text = json_dumps(object, JSON_COMPACT);
@@ -390,6 +398,7 @@ deletion_request(const char *room)
 }
 
 
+/* rooms may be NULL: all there are. */
 static char *
 list_request(const convo_room_t *rooms, size_t n)
 {
@@ -409,52 +418,62 @@ list_request(const convo_room_t *rooms, size_t n)
 }
 
 
-/* The rooms of these that LiveKit has: a new reference, or NULL. */
-static json_t *
-list_rooms(convo_room_service_t *service, const convo_room_t *rooms, size_t n)
+static void
+begin_list(convo_room_service_t *service, call_t *call,
+           const convo_room_t *rooms, size_t n)
 {
     struct curl_slist *headers;
-    call_t *call = &service->calls[0];
-    json_t *answer, *list;
 
-    headers = make_headers(service, CONVO_LIVEKIT_ROOM_LIST);
-
+    headers = make_headers(service, CONVO_LIVEKIT_ROOM_LIST, NULL);
     begin_call(service, call, "ListRooms", list_request(rooms, n), headers);
-    perform(service);
-
-    answer = load_answer(call);
-    list = json_incref(json_object_get(answer, "rooms"));
-    json_decref(answer);
-
-    if (!json_is_array(list)) {
-        explain(service, call);
-        json_decref(list);
-        list = NULL;
-    }
-
-    end_call(service, call);
-    curl_slist_free_all(headers);
-
-    return list;
+    call->headers = headers;
 }
 
 
+/* Ends the call; tells each room of its answer: 0, or -1. */
 static int
-is_listed(json_t *list, const char *room)
+end_list(convo_room_service_t *service, call_t *call, convo_room_each_pt each,
+         void *data)
 {
-    json_t *element;
-    size_t i;
+    int result = -1;
 
-    json_array_foreach(list, i, element)
-    {
-        const char *name = json_string_value(json_object_get(element, "name"));
-
-        if (name != NULL && strcmp(name, room) == 0) {
-            return 1;
-        }
+    if (call->code == CURLE_OK && call->status == 200 && call->len > 0) {
+        result = convo_room_each(call->answer, call->len, each, data);
     }
 
-    return 0;
+    if (result != 0) {
+        explain(service, call);
+    }
+
+    end_call(service, call);
+
+    return result;
+}
+
+
+/* Rooms that were asked for, and what is told of them. */
+typedef struct {
+    const convo_room_t *rooms;
+    size_t n;
+    convo_room_state_t *states;
+    size_t found;
+} listed_t;
+
+
+static void
+on_room(void *data, const char *name, size_t len, int64_t participants)
+{
+    listed_t *listed = data;
+
+    (void) len;
+
+    for (size_t i = 0; i < listed->n; i++) {
+        if (strcmp(name, listed->rooms[i].name) == 0) {
+            listed->states[i].exists = 1;
+            listed->states[i].counted = participants;
+            listed->found++;
+        }
+    }
 }
 
 
@@ -463,14 +482,16 @@ convo_room_service_delete(convo_room_service_t *service,
                           const convo_room_t *rooms, size_t n,
                           convo_room_result_e *results)
 {
+    convo_room_state_t states[CONVO_ROOMS_MAX] = { 0 };
+    listed_t listed = { rooms, n, states, 0 };
     struct curl_slist *headers;
-    json_t *list;
+    int known;
 
-    headers = make_headers(service, CONVO_LIVEKIT_ROOM_CREATE);
+    headers = make_headers(service, CONVO_LIVEKIT_ROOM_CREATE, NULL);
 
     for (size_t i = 0; i < n; i++) {
         begin_call(service, &service->calls[i], "DeleteRoom",
-                   deletion_request(rooms[i].name), headers);
+                   room_request(rooms[i].name), headers);
     }
 
     perform(service);
@@ -482,20 +503,119 @@ convo_room_service_delete(convo_room_service_t *service,
     curl_slist_free_all(headers);
 
     /* What the deletions were answered does not matter, the list does. */
-    list = list_rooms(service, rooms, n);
+    begin_list(service, &service->calls[0], rooms, n);
+    perform(service);
+    known = end_list(service, &service->calls[0], on_room, &listed) == 0;
 
     for (size_t i = 0; i < n; i++) {
-        results[i] = list != NULL && !is_listed(list, rooms[i].name)
-                         ? CONVO_ROOM_OK
-                         : CONVO_ROOM_DOWN;
+        results[i] = known && !states[i].exists ? CONVO_ROOM_OK
+                                                : CONVO_ROOM_DOWN;
     }
 
-    if (list != NULL && json_array_size(list) > 0) {
+    if (listed.found > 0) {
         snprintf(service->why, WHY_MAX, "%zu rooms are still there",
-                 json_array_size(list));
+                 listed.found);
+    }
+}
+
+
+static void
+begin_look(convo_room_service_t *service, call_t *call, const char *room)
+{
+    struct curl_slist *headers;
+
+    headers = make_headers(service, CONVO_LIVEKIT_ROOM_ADMIN, room);
+    begin_call(service, call, "ListParticipants", room_request(room), headers);
+    call->headers = headers;
+}
+
+
+/* Ends the call; what it was answered. */
+static convo_room_result_e
+end_look(convo_room_service_t *service, call_t *call, const char *room,
+         convo_room_people_t *people)
+{
+    const char *pool, *sid;
+    size_t pool_len;
+    int result = -1;
+
+    if (call->code == CURLE_OK && call->status == 404) {
+        /* where it was asked, others were answered: of no such room */
+        memset(people, 0, sizeof(*people));
+        result = 0;
+
+    } else if (call->code == CURLE_OK && call->status == 200 && call->len > 0
+               && convo_room_parse(room, strlen(room), &pool, &pool_len, &sid)
+                      == 0)
+    {
+        result = convo_room_people(call->answer, call->len, sid, people);
     }
 
-    json_decref(list);
+    if (result != 0) {
+        explain(service, call);
+    }
+
+    end_call(service, call);
+
+    return result == 0 ? CONVO_ROOM_OK : CONVO_ROOM_DOWN;
+}
+
+
+void
+convo_room_service_look(convo_room_service_t *service,
+                        const convo_room_t *rooms, size_t n,
+                        convo_room_state_t *states)
+{
+    listed_t listed = { rooms, n, states, 0 };
+    call_t *list = &service->calls[n];
+    int known;
+
+    memset(states, 0, n * sizeof(*states));
+
+    for (size_t i = 0; i < n; i++) {
+        begin_look(service, &service->calls[i], rooms[i].name);
+    }
+
+    begin_list(service, list, rooms, n);
+    perform(service);
+
+    for (size_t i = 0; i < n; i++) {
+        states[i].result = end_look(service, &service->calls[i],
+                                    rooms[i].name, &states[i].people);
+    }
+
+    known = end_list(service, list, on_room, &listed) == 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!known) {
+            states[i].result = CONVO_ROOM_DOWN;
+        }
+        states[i].exists |= states[i].people.listed > 0;
+    }
+}
+
+
+int
+convo_room_service_each(convo_room_service_t *service, convo_room_each_pt each,
+                        void *data)
+{
+    call_t *call = &service->calls[0];
+
+    begin_list(service, call, NULL, 0);
+    call->limit = LIST_ANSWER_MAX;
+    perform(service);
+
+    return end_list(service, call, each, data);
+}
+
+
+static void
+on_nowhere(void *data, const char *name, size_t len, int64_t participants)
+{
+    (void) data;
+    (void) name;
+    (void) len;
+    (void) participants;
 }
 
 
@@ -503,9 +623,10 @@ int
 convo_room_service_probe(convo_room_service_t *service)
 {
     static const convo_room_t nowhere = { "convo-probe" };
-    json_t *list = list_rooms(service, &nowhere, 1);
+    call_t *call = &service->calls[0];
 
-    json_decref(list);
+    begin_list(service, call, &nowhere, 1);
+    perform(service);
 
-    return list != NULL ? 0 : -1;
+    return end_list(service, call, on_nowhere, NULL);
 }

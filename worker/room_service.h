@@ -8,13 +8,28 @@
  * logged: LiveKit quotes the token in a 401.
  *
  * Source: livekit/protocol livekit_room.proto; docs.livekit.io, "RoomService
- * API".  Answers have snake-case names.
+ * API".  Answers have snake-case names.  What the documents leave open was
+ * seen with livekit-server 1.13.5:
+ *
+ * - Lists come from LiveKit's store, not from the node that has the room.
+ *   ListParticipants of a room that does not exist, or no longer, is 200 with
+ *   nobody in it, just as of an empty room; only ListRooms tells them apart.
+ * - A single server that was restarted knows no room, and 200 says so at once;
+ *   its clients are told that their room is gone.
+ * - A participant is stored at the join (JOINED), gets ACTIVE with its media
+ *   some 0.1 s later, and only then is participant_joined sent.  One whose
+ *   process was killed is listed until LiveKit gives it up, some 20 s later.
+ * - A participant is removed from the store by identity.  If the old one of
+ *   two with the same identity were removed late, the new one would not be
+ *   listed until its next change, though num_participants counts it.
+ * - num_participants is written at most every 5 s (twice that at worst).
  */
 
 #ifndef CONVO_ROOM_SERVICE_H
 #define CONVO_ROOM_SERVICE_H
 
 #include "config.h"
+#include "convo_room_list.h"
 
 #include <stddef.h>
 
@@ -31,6 +46,14 @@ typedef enum {
 typedef struct {
     char name[CONVO_ROOM_MAX + 1];
 } convo_room_t;
+
+/* What LiveKit knew of a session's room at some time during the call. */
+typedef struct {
+    convo_room_result_e result; /* OK, or DOWN: the rest is not known */
+    int exists;                 /* 0: there is no room and nobody in it */
+    int64_t counted;            /* num_participants */
+    convo_room_people_t people;
+} convo_room_state_t;
 
 typedef struct convo_room_service convo_room_service_t;
 
@@ -58,6 +81,23 @@ void convo_room_service_create(convo_room_service_t *service,
 void convo_room_service_delete(convo_room_service_t *service,
                                const convo_room_t *rooms, size_t n,
                                convo_room_result_e *results);
+
+/*
+ * Asks at once for n rooms of sessions (at most CONVO_ROOMS_MAX) whether they
+ * exist and who is in them, and sets states[n].  Blocks for at most the
+ * timeout.
+ */
+void convo_room_service_look(convo_room_service_t *service,
+                             const convo_room_t *rooms, size_t n,
+                             convo_room_state_t *states);
+
+/*
+ * Calls each() for every room that LiveKit has, anybody's.  Returns 0, or -1
+ * without a call: LiveKit is down or has more than CONVO_ROOM_LIST_MAX rooms.
+ * Blocks for at most the timeout.
+ */
+int convo_room_service_each(convo_room_service_t *service,
+                            convo_room_each_pt each, void *data);
 
 /* Whether LiveKit serves us: 0, or -1.  Changes nothing there. */
 int convo_room_service_probe(convo_room_service_t *service);
