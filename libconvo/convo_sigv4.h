@@ -9,26 +9,14 @@
 #ifndef CONVO_SIGV4_H
 #define CONVO_SIGV4_H
 
+#include "convo_aws_key.h"
+
 #include <stddef.h>
 #include <time.h>
 
 #if (__GNUC__ >= 4)
 #pragma GCC visibility push(hidden)
 #endif
-
-/* The longest parts of a key that are taken.  AWS says 128 of the first and
- * nothing of the others; a secret has 40, a session token up to about 2,000. */
-#define CONVO_AWS_KEY_ID_MAX  128
-#define CONVO_AWS_SECRET_MAX  128
-#define CONVO_AWS_SESSION_MAX 8192
-
-/* An access key; all texts NUL terminated. */
-typedef struct {
-    char id[CONVO_AWS_KEY_ID_MAX + 1];
-    char secret[CONVO_AWS_SECRET_MAX + 1];
-    char session[CONVO_AWS_SESSION_MAX + 1]; /* token of a temporary key; "" */
-    time_t expires_s;                        /* 0: never */
-} convo_aws_key_t;
 
 #define CONVO_SIGV4_REGION_MAX  64
 #define CONVO_SIGV4_SERVICE_MAX 32

@@ -13,7 +13,7 @@
 #ifndef CONVO_AWS_CREDENTIALS_H
 #define CONVO_AWS_CREDENTIALS_H
 
-#include "convo_sigv4.h"
+#include "convo_aws_key.h"
 
 typedef struct convo_aws_credentials convo_aws_credentials_t;
 
