@@ -207,8 +207,8 @@ is(redis('EXISTS', key('queue')), 0, 'nobody waits');
 
 === TEST 17: a client that goes does not take its wish back
 --- init
-like(heard(ask('user-2', 'GET /api/session'), 5), qr/"idle"/,
-    'Redis is connected');
+like(heard(ask('user-2', 'POST /api/join {}'), 5), qr/"waiting"/,
+    'Redis is connected and has the script');
 close ask('user-1', 'POST /api/join {}');
 sleep 0.3;
 --- request
