@@ -9,6 +9,7 @@
  * An entry that makes no sense is logged and done with; it can stop nothing.
  */
 
+#include "convo_room_list.h"
 #include "jobs.h"
 #include "log.h"
 #include "session.h"
@@ -17,17 +18,14 @@
 
 #include <string.h>
 
-/* LiveKit's participant ids are some 15 characters. */
-#define PSID_MAX 128
-
 typedef enum { NONSENSE, PARTICIPANT, FINISHED } kind_e;
 
 typedef struct {
     kind_e kind;
-    convo_field_t event; /* "joined", "left" or "finished" */
-    convo_field_t side;
+    const char *what; /* "joined" or "left" */
+    int side;
     convo_field_t psid;
-    convo_field_t at;
+    int64_t at_ms;
 } event_t;
 
 
@@ -39,21 +37,46 @@ is(convo_field_t field, const char *text)
 }
 
 
-/* Milliseconds: up to 16 digits, which a script's numbers hold exactly. */
-static int
-is_time(convo_field_t field)
+/* Milliseconds: up to 15 digits, which a script's numbers hold exactly; or
+ * -1. */
+static int64_t
+time_of(convo_field_t field)
 {
+    int64_t ms = 0;
+
     if (field.text == NULL || field.len == 0 || field.len > 15) {
-        return 0;
+        return -1;
     }
 
     for (size_t i = 0; i < field.len; i++) {
         if (field.text[i] < '0' || field.text[i] > '9') {
-            return 0;
+            return -1;
         }
+        ms = ms * 10 + (field.text[i] - '0');
     }
 
-    return 1;
+    return ms;
+}
+
+
+/* What a participant did: 0, or -1 when that makes no sense. */
+static int
+read_participant(const redisReply *entries, size_t index, event_t *event)
+{
+    convo_field_t what = convo_stream_field(entries, index, "event");
+    convo_field_t side = convo_stream_field(entries, index, "side");
+
+    if ((!is(what, "joined") && !is(what, "left"))
+        || (!is(side, "a") && !is(side, "b")) || event->psid.text == NULL
+        || event->psid.len == 0 || event->psid.len > CONVO_PSID_MAX)
+    {
+        return -1;
+    }
+
+    event->what = is(what, "joined") ? "joined" : "left";
+    event->side = is(side, "b");
+
+    return 0;
 }
 
 
@@ -64,26 +87,20 @@ read_event(const redisReply *entries, size_t index, event_t *event,
     convo_field_t sid = convo_stream_field(entries, index, "sid");
 
     event->kind = NONSENSE;
-    event->event = convo_stream_field(entries, index, "event");
-    event->side = convo_stream_field(entries, index, "side");
     event->psid = convo_stream_field(entries, index, "psid");
-    event->at = convo_stream_field(entries, index, "at");
+    event->at_ms = time_of(convo_stream_field(entries, index, "at"));
     session->sid[0] = '\0';
 
     if (sid.text == NULL || !convo_is_sid(sid.text, sid.len)
-        || !is_time(event->at))
+        || event->at_ms < 0)
     {
         return;
     }
 
-    if (is(event->event, "finished")) {
+    if (is(convo_stream_field(entries, index, "event"), "finished")) {
         event->kind = FINISHED;
 
-    } else if ((is(event->event, "joined") || is(event->event, "left"))
-               && (is(event->side, "a") || is(event->side, "b"))
-               && event->psid.text != NULL && event->psid.len > 0
-               && event->psid.len <= PSID_MAX)
-    {
+    } else if (read_participant(entries, index, event) == 0) {
         event->kind = PARTICIPANT;
 
     } else {
@@ -92,39 +109,6 @@ read_event(const redisReply *entries, size_t index, event_t *event,
 
     memcpy(session->sid, sid.text, CONVO_SID_LEN);
     session->sid[CONVO_SID_LEN] = '\0';
-}
-
-
-static void
-call_participant(convo_redis_t *redis, const convo_pool_t *pool,
-                 const event_t *event, const convo_session_t *session)
-{
-    convo_redis_script(redis, CONVO_SCRIPT_PARTICIPANT);
-    convo_redis_key(redis, pool, CONVO_KEY_SESSION, session->sid,
-                    CONVO_SID_LEN);
-    convo_session_user_key(redis, pool, session, CONVO_KEY_USER, 0);
-    convo_session_user_key(redis, pool, session, CONVO_KEY_USER, 1);
-    convo_redis_key(redis, pool, CONVO_KEY_SESSIONS, NULL, 0);
-    convo_session_user_key(redis, pool, session, CONVO_KEY_MET, 0);
-    convo_session_user_key(redis, pool, session, CONVO_KEY_MET, 1);
-    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
-    convo_redis_str(redis, session->sid);
-    convo_redis_arg(redis, event->side.text, event->side.len);
-    convo_redis_arg(redis, event->event.text, event->event.len);
-    convo_redis_arg(redis, event->psid.text, event->psid.len);
-    convo_redis_arg(redis, event->at.text, event->at.len);
-}
-
-
-static void
-call_fail_session(convo_redis_t *redis, const convo_pool_t *pool,
-                  const event_t *event, const convo_session_t *session)
-{
-    convo_redis_script(redis, CONVO_SCRIPT_FAIL_SESSION);
-    convo_session_keys(redis, pool, session);
-    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
-    convo_session_args(redis, pool, session);
-    convo_redis_arg(redis, event->at.text, event->at.len);
 }
 
 
@@ -170,9 +154,12 @@ handle_batch(convo_redis_t *redis, const convo_pool_t *pool,
         if (!convo_session_found(&sessions[i])) {
             events[i].kind = NONSENSE; /* of a session long forgotten */
         } else if (events[i].kind == PARTICIPANT) {
-            call_participant(redis, pool, &events[i], &sessions[i]);
+            convo_session_participant(redis, pool, &sessions[i],
+                                      events[i].side, events[i].what,
+                                      events[i].psid.text, events[i].psid.len,
+                                      events[i].at_ms);
         } else {
-            call_fail_session(redis, pool, &events[i], &sessions[i]);
+            convo_session_fail(redis, pool, &sessions[i], events[i].at_ms);
         }
     }
 

@@ -116,3 +116,52 @@ convo_session_args(convo_redis_t *redis, const convo_pool_t *pool,
     convo_redis_str(redis, session->sid);
     convo_redis_str(redis, room);
 }
+
+
+/* --- calls --- */
+
+void
+convo_session_participant(convo_redis_t *redis, const convo_pool_t *pool,
+                          const convo_session_t *session, int side,
+                          const char *what, const char *psid, size_t psid_len,
+                          int64_t at_ms)
+{
+    convo_redis_script(redis, CONVO_SCRIPT_PARTICIPANT);
+    convo_redis_key(redis, pool, CONVO_KEY_SESSION, session->sid,
+                    CONVO_SID_LEN);
+    convo_session_user_key(redis, pool, session, CONVO_KEY_USER, 0);
+    convo_session_user_key(redis, pool, session, CONVO_KEY_USER, 1);
+    convo_redis_key(redis, pool, CONVO_KEY_SESSIONS, NULL, 0);
+    convo_session_user_key(redis, pool, session, CONVO_KEY_MET, 0);
+    convo_session_user_key(redis, pool, session, CONVO_KEY_MET, 1);
+    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
+    convo_redis_str(redis, session->sid);
+    convo_redis_str(redis, side == 0 ? "a" : "b");
+    convo_redis_str(redis, what);
+    convo_redis_arg(redis, psid, psid_len);
+    convo_redis_int(redis, at_ms);
+}
+
+
+void
+convo_session_fail(convo_redis_t *redis, const convo_pool_t *pool,
+                   const convo_session_t *session, int64_t at_ms)
+{
+    convo_redis_script(redis, CONVO_SCRIPT_FAIL_SESSION);
+    convo_session_keys(redis, pool, session);
+    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
+    convo_session_args(redis, pool, session);
+    convo_redis_int(redis, at_ms);
+}
+
+
+void
+convo_session_look(convo_redis_t *redis, const convo_pool_t *pool,
+                   const convo_session_t *session)
+{
+    convo_redis_script(redis, CONVO_SCRIPT_LOOK);
+    convo_session_keys(redis, pool, session);
+    convo_redis_key(redis, pool, CONVO_KEY_QUEUE, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
+    convo_session_args(redis, pool, session);
+}

@@ -1,6 +1,7 @@
 /*
  * What the jobs that change sessions share: the users of a session, read from
- * its hash, and the keys that its scripts take.
+ * its hash, the keys that its scripts take, and the calls of those that more
+ * than one job makes.
  *
  * A session's two users never change, so reading them first and calling the
  * script afterwards is safe.
@@ -13,6 +14,7 @@
 #include "redis.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* The most sessions in one read. */
 #define CONVO_SESSIONS_MAX 64
@@ -48,6 +50,23 @@ void convo_session_keys(convo_redis_t *redis, const convo_pool_t *pool,
 
 /* Adds the two arguments that follow those keys: sid, room. */
 void convo_session_args(convo_redis_t *redis, const convo_pool_t *pool,
+                        const convo_session_t *session);
+
+/*
+ * Each of these adds a call of one script, whose head says what it does and
+ * what it answers.
+ *
+ * participant: side 0 (a) or 1 (b); what is "joined" or "left"; psid, any
+ * bytes, LiveKit's participant sid; at_ms by LiveKit's clock.
+ * fail_session: at_ms is when the room went.
+ */
+void convo_session_participant(convo_redis_t *redis, const convo_pool_t *pool,
+                               const convo_session_t *session, int side,
+                               const char *what, const char *psid,
+                               size_t psid_len, int64_t at_ms);
+void convo_session_fail(convo_redis_t *redis, const convo_pool_t *pool,
+                        const convo_session_t *session, int64_t at_ms);
+void convo_session_look(convo_redis_t *redis, const convo_pool_t *pool,
                         const convo_session_t *session);
 
 #endif /* CONVO_SESSION_H */

@@ -97,18 +97,6 @@ read_due(convo_redis_t *redis, const convo_pool_t *pool, const char *kind,
 
 /* --- sessions --- */
 
-static void
-call_look(convo_redis_t *redis, const convo_pool_t *pool,
-          const convo_session_t *session)
-{
-    convo_redis_script(redis, CONVO_SCRIPT_LOOK);
-    convo_session_keys(redis, pool, session);
-    convo_redis_key(redis, pool, CONVO_KEY_QUEUE, NULL, 0);
-    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
-    convo_session_args(redis, pool, session);
-}
-
-
 /* A session so damaged that the script fails is never looked at again. */
 static int
 is_broken(const convo_session_t *session, const redisReply *reply)
@@ -147,7 +135,7 @@ look_at_sessions(sessions_t *self, const convo_pool_t *pool, int64_t now)
 
     convo_redis_begin(redis);
     for (size_t i = 0; i < n; i++) {
-        call_look(redis, pool, &sessions[i]);
+        convo_session_look(redis, pool, &sessions[i]);
     }
 
     if (convo_redis_run(redis) != 0) {
