@@ -73,11 +73,11 @@ make_key(convo_aws_key_t *key, const piece_t parts[PARTS])
 {
     memset(key, 0, sizeof(*key));
 
-    if (parts[ID].len == 0 && parts[SECRET].len == 0) {
+    if (parts[ID].len == 0) {
         return CONVO_AWS_KEY_NONE;
     }
 
-    if (parts[ID].len == 0 || parts[SECRET].len == 0) {
+    if (parts[SECRET].len == 0) {
         return CONVO_AWS_KEY_PARTIAL;
     }
 

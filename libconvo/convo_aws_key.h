@@ -41,8 +41,8 @@ typedef struct {
 typedef enum {
     CONVO_AWS_KEY_OK = 0,
     CONVO_AWS_KEY_ABSENT,   /* the file has no such profile */
-    CONVO_AWS_KEY_NONE,     /* neither an id nor a secret */
-    CONVO_AWS_KEY_PARTIAL,  /* one of them, or no token where it must be */
+    CONVO_AWS_KEY_NONE,     /* no id, whatever else */
+    CONVO_AWS_KEY_PARTIAL,  /* no secret, or no token where it must be */
     CONVO_AWS_KEY_TEXT,     /* one that is too long or no such text */
     CONVO_AWS_KEY_TWICE,    /* the profile, or a value of it */
     CONVO_AWS_KEY_EXPIRY,   /* an answer without a time it is good until */

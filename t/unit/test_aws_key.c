@@ -119,9 +119,9 @@ half_a_key_is_told_from_none(void **state)
 
     assert_int_equal(convo_aws_key_set(&key, NULL, "", "t"),
                      CONVO_AWS_KEY_NONE);
-    assert_int_equal(convo_aws_key_set(&key, "a", NULL, "t"),
-                     CONVO_AWS_KEY_PARTIAL);
     assert_int_equal(convo_aws_key_set(&key, "", "s", "t"),
+                     CONVO_AWS_KEY_NONE);
+    assert_int_equal(convo_aws_key_set(&key, "a", NULL, "t"),
                      CONVO_AWS_KEY_PARTIAL);
 }
 
@@ -214,7 +214,7 @@ bad_files_are_refused(void **state)
         { "[p]\nregion = x\n", CONVO_AWS_KEY_NONE },
         { "[p]\n[q]\n" ID SECRET, CONVO_AWS_KEY_NONE },
         { "[p]\n" ID, CONVO_AWS_KEY_PARTIAL },
-        { "[p]\n" SECRET, CONVO_AWS_KEY_PARTIAL },
+        { "[p]\n" SECRET, CONVO_AWS_KEY_NONE },
         { "[p]\n" ID "aws_secret_access_key =\n", CONVO_AWS_KEY_PARTIAL },
         { "[p]\n" ID "aws_secret_access_key = s # mine\n",
           CONVO_AWS_KEY_TEXT },
