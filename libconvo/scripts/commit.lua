@@ -131,8 +131,7 @@ for _, side in ipairs({'a', 'b'}) do
         set.spent = 0
     end
     average(KEYS[9], 'wait_ms', now - tonumber(user.waiting_since))
-    change_user(keys[side], KEYS[12], user, now, set,
-        {'ticket', 'order', 'waiting_since', 'seen', 'tries'})
+    change_user(keys[side], KEYS[12], user, now, set, WAIT_FIELDS)
 end
 
 redis.call('HSET', KEYS[6], 'state', 'matched',

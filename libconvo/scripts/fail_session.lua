@@ -5,8 +5,8 @@
 -- KEYS: session user_a user_b sessions closing ended history_a history_b
 --       probes dirty
 -- ARGV: sid room at_ms
--- returns   "failed", "left", "time_up", or "ended" (also when there is no such
---           session)
+-- returns   "failed", "left", "time_up", "ended" (also when there is no such
+--           session), or "broken" (look will be told so, too)
 
 --@include time
 --@include user
@@ -19,9 +19,14 @@ local keys = {session = KEYS[1], user_a = KEYS[2], user_b = KEYS[3],
     dirty = KEYS[10]}
 local sid, room = ARGV[1], ARGV[2]
 local now = now_ms()
-local session = load_session(keys.session)
+local session = load_session(keys)
 
-if session.state ~= 'matched' and session.state ~= 'live' then
+if session.state == 'broken' then
+    redis.call('ZADD', keys.sessions, now, sid)
+    return 'broken'
+end
+
+if not goes_on(session) then
     return 'ended'
 end
 

@@ -14,6 +14,8 @@
 --@include claim
 --@include expect
 --@include stats
+--@include base64
+--@include dead_kinds
 --@include dead
 
 local ticket = ARGV[2]

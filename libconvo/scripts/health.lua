@@ -25,7 +25,8 @@ return {
     'dead', redis.call('XLEN', KEYS[10]),
     'dirty', redis.call('ZCARD', KEYS[12]),
     'reports', redis.call('XLEN', KEYS[13]),
-    'restoring', flag(redis.call('EXISTS', KEYS[14]) == 1),
+    'restoring', flag(redis.call('EXISTS', KEYS[14]) == 1
+        and redis.call('EXISTS', KEYS[1]) == 0),
     'matches', redis.call('HGET', KEYS[11], 'matches') or '0',
     'wait_ms', redis.call('HGET', KEYS[11], 'wait_ms') or '0',
 }

@@ -12,8 +12,10 @@
 --@include view
 --@include pool
 --@include expect
+--@include wait
 
-local keys = {user = KEYS[1], queue = KEYS[2], stats = KEYS[6]}
+local keys = {user = KEYS[1], queue = KEYS[2], order = KEYS[3],
+    stats = KEYS[6], dirty = KEYS[7]}
 local sub, points = ARGV[1], tonumber(ARGV[2])
 local now = now_ms()
 
@@ -40,16 +42,9 @@ if points_left(user, now, points) < 1 then
     return view('no_points', keys, now, points)
 end
 
-expect({list = {keys.queue}, hash = {keys.stats}, zset = {KEYS[7]}})
+expect({list = {keys.queue}, hash = {keys.stats}, zset = {keys.dirty}})
 
-local order = redis.call('INCR', KEYS[3])
-local ticket = string.format('%d.%d:%s', order, next_version(user, now), sub)
-
-redis.call('RPUSH', keys.queue, ticket)
-change_user(keys.user, KEYS[7], user, now, {
-    state = 'waiting', ticket = ticket, order = order, waiting_since = now,
-    seen = now, tries = 0, points = ARGV[2], join_points = ARGV[2],
-    join_window = ARGV[3], join_max = ARGV[4],
-}, {})
+enqueue_user(keys, user, sub, now, now,
+    {points = ARGV[2], window_ms = ARGV[3], max_s = ARGV[4]})
 
 return view('ok', keys, now, points)

@@ -40,24 +40,5 @@ if user.sid ~= sid then
     return view('again', keys, now, points)
 end
 
-local session = load_session(keys.session)
-local at = now
-local side = user.side
-
--- Whoever has been absent has left before; the deadline may have passed.
-local gone_side, gone_at = first_gone(session)
-if session.start then
-    at = clamp_time(session, now, now)
-    if gone_side
-        and gone_at + tonumber(session.absence_ms) <= at then
-        side, at = gone_side, gone_at
-    end
-end
-
-local reasons = reasons_when_left(side)
-if session.ends and at == tonumber(session.ends) then
-    reasons = {a = 'time_up', b = 'time_up'}
-end
-
-end_session(keys, session, sid, room, now, at, reasons)
+leave_session(keys, user, sid, room, now)
 return view('ok', keys, now, points)

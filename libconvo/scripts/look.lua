@@ -4,8 +4,9 @@
 -- KEYS: session user_a user_b sessions closing ended history_a history_b
 --       probes queue dirty
 -- ARGV: sid room
--- returns   "early", "no_show", "left", "time_up", or "ended" (also when there
---           is no such session)
+-- returns   "early", "no_show", "left", "time_up", "ended" (also when there is
+--           no such session), or "broken" (it cannot end by itself: see
+--           bury_session)
 
 --@include time
 --@include user
@@ -18,9 +19,13 @@ local keys = {session = KEYS[1], user_a = KEYS[2], user_b = KEYS[3],
     queue = KEYS[10], dirty = KEYS[11]}
 local sid, room = ARGV[1], ARGV[2]
 local now = now_ms()
-local session = load_session(keys.session)
+local session = load_session(keys)
 
-if session.state ~= 'matched' and session.state ~= 'live' then
+if session.state == 'broken' then
+    return 'broken'
+end
+
+if not goes_on(session) then
     redis.call('ZREM', keys.sessions, sid)
     redis.call('ZREM', keys.probes, sid)
     return 'ended'

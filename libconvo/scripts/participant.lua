@@ -4,13 +4,15 @@
 --
 -- "left" counts only for the participant who is there now, by its sid. One who
 -- left before the word of their coming arrived was there from then till then.
+-- Of two who joined at the same time nobody can tell who came last: the side is
+-- there until both have left.
 --
 -- KEYS: session user_a user_b sessions met_a met_b dirty
 -- ARGV: sid side what psid at_ms
 --   side   "a" or "b";  what   "joined" or "left"
 --   psid   LiveKit's participant sid;  at_ms   LiveKit's time
--- returns   "live" (it became live), "noted", "ignored", or "ended" (also
---           when there is no such session)
+-- returns   "live" (it became live), "noted", "ignored", "ended" (also when
+--           there is no such session), or "broken" (look will be told so, too)
 
 --@include time
 --@include user
@@ -24,17 +26,24 @@ local LEFT_MAX = 32
 local sid, side, what, psid = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local other = side == 'a' and 'b' or 'a'
 local now = now_ms()
-local session = load_session(KEYS[1])
+local session = load_session({session = KEYS[1], user_a = KEYS[2],
+    user_b = KEYS[3]})
 
-if session.state ~= 'matched' and session.state ~= 'live' then
+if session.state == 'broken' then
+    redis.call('ZADD', KEYS[4], now, sid)
+    return 'broken'
+end
+
+if not goes_on(session) then
     return 'ended'
 end
 
-expect({hash = {KEYS[2], KEYS[3]}, zset = {KEYS[4], KEYS[5], KEYS[6], KEYS[7]}})
+expect({zset = {KEYS[4], KEYS[7]}})
 
 local at = clamp_time(session, tonumber(ARGV[5]), now)
 local here, gone = 'here_' .. side, 'gone_' .. side
 local joined, current = 'joined_' .. side, 'psid_' .. side
+local also = 'also_' .. side
 
 local function set(name, value)
     session[name] = value
@@ -54,6 +63,9 @@ end
 
 -- Whom the window has passed over is forgotten.
 local function meet(key, peer)
+    if not holds(key, 'zset') then
+        return
+    end
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     redis.call('ZADD', key, now + tonumber(session.window_ms), peer)
     redis.call('PEXPIRE', key, session.window_ms)
@@ -85,6 +97,11 @@ local function try_live(from, till)
 end
 
 local function came()
+    if session[here] and at == tonumber(session[joined]) then
+        set(also, session[current])
+    else
+        unset(also)
+    end
     set(current, psid)
     set(joined, at)
     if not session[here] then
@@ -124,7 +141,7 @@ end
 
 local function on_joined()
     local left_at = tonumber(session['left:' .. psid])
-    if session[current] == psid then
+    if session[current] == psid or session[also] == psid then
         return 'ignored'
     end
     if left_at then
@@ -141,7 +158,16 @@ local function on_left()
         return 'ignored'
     end
     remember_left()
+    if session[also] == psid then
+        unset(also)
+        return 'noted'
+    end
     if session[current] ~= psid or not session[here] then
+        return 'noted'
+    end
+    if session[also] then
+        set(current, session[also])
+        unset(also)
         return 'noted'
     end
     went(at)

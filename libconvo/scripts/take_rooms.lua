@@ -6,12 +6,6 @@
 -- returns   list of room names
 
 --@include time
+--@include due
 
-local now = now_ms()
-local rooms = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now,
-    'LIMIT', 0, tonumber(ARGV[1]))
-for _, room in ipairs(rooms) do
-    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), room)
-end
-
-return rooms
+return take_due(KEYS[1], tonumber(ARGV[1]), now_ms(), tonumber(ARGV[2]))

@@ -170,6 +170,101 @@ export class Pool {
       [session.sid, this.room(session.sid), at]);
   }
 
+  async report(sub, sid, reason = 'rude', named = null) {
+    const blocked = named === null ? this.keys('none', 'none')
+      : named.map((one) => this.key('blocked', one));
+    const reply = await this.run('report',
+      [this.key('session', sid), ...blocked, this.key('reports')],
+      [sub, sid, reason, ...(named ?? ['', ''])]);
+    return reply[0] === 'again' && named === null
+      ? this.report(sub, sid, reason, reply.slice(1)) : reply;
+  }
+
+  async ban(sub, untilMs, named = null) {
+    const none = this.key('none');
+    const tail = named === null ? Array(9).fill(none) : this.endKeys(named);
+    const reply = await this.run('ban',
+      [this.key('user', sub), ...this.keys('ready', 'schema'), ...tail,
+        this.key('dirty')],
+      [untilMs, named ? named.sid : '', named ? this.room(named.sid) : '']);
+    if (reply[0] !== 'again' || named !== null) {
+      return reply;
+    }
+    const [, sid, side, peer] = reply;
+    const [a, b] = side === 'a' ? [sub, peer] : [peer, sub];
+    return this.ban(sub, untilMs, { sid, a, b });
+  }
+
+  async recall(sub, version, state, waitingSinceMs = 0) {
+    return readView(await this.run('recall',
+      [this.key('user', sub),
+        ...this.keys('queue', 'order', 'ready', 'schema', 'stats', 'dirty')],
+      [sub, version, state, waitingSinceMs, this.points, this.windowMs,
+        this.sessionMaxS]));
+  }
+
+  takeDirty(limit = 10, leaseMs = 30000) {
+    return this.run('take_dirty', [this.key('dirty')], [limit, leaseMs]);
+  }
+
+  saved(sub, version) {
+    return this.run('saved', [this.key('user', sub), this.key('dirty')],
+      [sub, version]);
+  }
+
+  takeProbes(limit = 10, intervalMs = 5000) {
+    return this.run('take_probes', [this.key('probes')], [limit, intervalMs]);
+  }
+
+  sweepRoom(sid) {
+    return this.run('sweep_room',
+      [this.key('session', sid), this.key('closing')], [this.room(sid)]);
+  }
+
+  bury(kind, members, { reason = 'rubbish', group = '' } = {}) {
+    return this.run('bury', this.keys(kind, 'dead', 'stats'),
+      [group, reason, ...members]);
+  }
+
+  burySession({ sid, a, b }, reason = 'rubbish') {
+    return this.run('bury_session',
+      [this.key('session', sid), this.key('user', a), this.key('user', b),
+        ...this.keys('sessions', 'closing', 'probes', 'dead', 'stats',
+          'dirty')],
+      [sid, this.room(sid), reason]);
+  }
+
+  revive({ id, from, kind, what }) {
+    const sub = kind === 'ticket' && /^\d+\.\d+:([^]+)$/.exec(what)?.[1];
+    return this.run('revive',
+      [...this.keys('dead', from),
+        sub ? this.key('user', sub) : this.key('none'),
+        ...this.keys('order', 'dirty')],
+      [id]);
+  }
+
+  restoreUser(sub, {
+    version, points = 0, spent = 0, windowEndS = 0, lastSessionS = 0,
+    bannedUntilS = 0, blocked = [],
+  }) {
+    return this.run('restore_user',
+      [this.key('user', sub), this.key('blocked', sub)],
+      [version, points, spent, windowEndS, lastSessionS, bannedUntilS,
+        ...blocked]);
+  }
+
+  restoreLease(name, leaseMs = 30000) {
+    return this.run('restore_lease', this.keys('ready', 'restoring'),
+      [name, leaseMs]);
+  }
+
+  // The entries of a stream, oldest first.
+  async entries(kind) {
+    const list = await this.client.xrange(this.key(kind), '-', '+');
+    return list.map(([, flat]) => Object.fromEntries(
+      flat.flatMap((name, i) => (i % 2 ? [] : [[name, flat[i + 1]]]))));
+  }
+
   // Every dead letter, oldest first, with what it holds.
   async dead() {
     const entries = await this.client.xrange(this.key('dead'), '-', '+');

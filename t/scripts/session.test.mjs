@@ -155,6 +155,35 @@ test('a participant is not told apart by words only: no session', async () => {
   assert.deepEqual(await pool.session(stranger.sid), {});
 });
 
+test('two joined at the same time: there until both have left', async () => {
+  for (const [first, last] of [['PA_1', 'PA_2'], ['PA_2', 'PA_1']]) {
+    const session = await pool.live('a', 'b', 5000);
+    const at = await pool.now() - 1000;
+    const word = (what, psid, ms) =>
+      pool.participant(session, 'a', what, psid, ms);
+    await word('joined', 'PA_1', at);
+    await word('joined', 'PA_2', at);
+    assert.equal(await word('joined', 'PA_1', at), 'ignored');
+    await word('left', first, at + 100);
+    assert.equal((await pool.session(session.sid)).psid_a, last);
+    assert.equal((await pool.session(session.sid)).gone_a, undefined);
+    await word('left', last, at + 200);
+    assert.equal((await pool.session(session.sid)).gone_a, String(at + 200));
+    await pool.leave('a');
+    await client.del(pool.key('met', 'a'), pool.key('met', 'b'));
+  }
+});
+
+test('... but one who comes later takes the place of both', async () => {
+  const session = await pool.live('a', 'b', 5000);
+  const at = await pool.now() - 1000;
+  for (const [psid, ms] of [['PA_1', at], ['PA_2', at], ['PA_3', at + 1]]) {
+    await pool.participant(session, 'a', 'joined', psid, ms);
+  }
+  await pool.participant(session, 'a', 'left', 'PA_3', at + 2);
+  assert.equal((await pool.session(session.sid)).gone_a, String(at + 2));
+});
+
 test('departures remembered are bounded', async () => {
   const session = await pool.live('a', 'b', 5000);
   for (let i = 0; i < 100; i++) {

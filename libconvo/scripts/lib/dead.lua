@@ -2,33 +2,11 @@
 --
 -- A letter's "what" is JSON: the ticket or member as a string, or the fields
 -- of an entry as a list. Where its bytes are no UTF-8 each string of it is
--- base64, and the letter has "encoding: base64". Needs: stats.
+-- base64, and the letter has "encoding: base64". Needs: stats,
+-- base64, dead_kinds.
 
 -- Letters kept, about; the oldest go first.
 local DEAD_MAX = 10000
-
--- What lies in which key.
-local DEAD_KINDS = {queue = 'ticket', claims = 'claim', sessions = 'session',
-    closing = 'room', livekit = 'event', ended = 'ended', reports = 'report',
-    probes = 'probe', dirty = 'user'}
-
-local BASE64 =
-    'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
-
-local function to_base64(bytes)
-    local out = {}
-    for i = 1, #bytes, 3 do
-        local a, b, c = string.byte(bytes, i, i + 2)
-        local n = a * 65536 + (b or 0) * 256 + (c or 0)
-        for j = 3, 0, -1 do
-            local six = math.floor(n / 64 ^ j) % 64
-            out[#out + 1] = string.sub(BASE64, six + 1, six + 1)
-        end
-        out[#out] = c and out[#out] or '='
-        out[#out - 1] = b and out[#out - 1] or '='
-    end
-    return table.concat(out)
-end
 
 local UTF8 = {
     '[\194-\223][\128-\191]',

@@ -9,13 +9,62 @@ local ENDED_TTL_MS = 25 * 3600 * 1000
 local HISTORY_MAX = 50
 local HISTORY_TTL_S = 90 * 86400
 
-local function load_session(key)
-    local flat = redis.call('HGETALL', key)
+-- What a session that goes on cannot do without, and what it may have; all of
+-- them integers.
+local NEEDED = {'committed', 'reserved', 'max_ms', 'no_show_ms', 'absence_ms',
+    'window_ms', 'order_a', 'order_b', 'since_a', 'since_b'}
+local NEEDED_LIVE = {'start', 'ends'}
+local TIMES = {'here_a', 'here_b', 'gone_a', 'gone_b', 'joined_a', 'joined_b'}
+
+local function is_integer(text)
+    return text ~= nil and #text <= 15 and string.match(text, '^%d+$') ~= nil
+end
+
+local function is_sound(session)
+    local sound = session.state == 'ended' or session.state == 'matched'
+        or session.state == 'live'
+    if session.state == 'ended' then
+        return true
+    end
+    for _, name in ipairs(NEEDED) do
+        sound = sound and is_integer(session[name])
+    end
+    for _, name in ipairs(session.state == 'live' and NEEDED_LIVE or {}) do
+        sound = sound and is_integer(session[name])
+    end
+    for _, name in ipairs(TIMES) do
+        sound = sound
+            and (session[name] == nil or is_integer(session[name]))
+    end
+    return sound and session.a ~= nil and session.b ~= nil
+end
+
+local function holds(key, kind)
+    local found = redis.call('TYPE', key).ok
+    return found == kind or found == 'none'
+end
+
+-- The session as a table: empty when there is none; with the state "broken"
+-- when the session or one of its users is so damaged that no script can go on
+-- with it. keys: session user_a user_b
+local function load_session(keys)
+    if not holds(keys.session, 'hash') or not holds(keys.user_a, 'hash')
+        or not holds(keys.user_b, 'hash') then
+        return {state = 'broken'}
+    end
+    local flat = redis.call('HGETALL', keys.session)
     local session = {}
     for i = 1, #flat, 2 do
         session[flat[i]] = flat[i + 1]
     end
+    if #flat > 0 and not is_sound(session) then
+        session.state = 'broken'
+    end
     return session
+end
+
+local function goes_on(session)
+    return session.state == 'matched' or session.state == 'live'
 end
 
 -- LiveKit's times are believed between the commit and the deadline, and never
@@ -96,7 +145,11 @@ local function requeue_user(keys, side, session, now)
     change_user(key, keys.dirty, user, now, set, unset)
 end
 
+-- The store keeps the session also when the user's list is damaged.
 local function remember(key, entry)
+    if not holds(key, 'list') then
+        return
+    end
     redis.call('LPUSH', key, cjson.encode(entry))
     redis.call('LTRIM', key, 0, HISTORY_MAX - 1)
     redis.call('EXPIRE', key, HISTORY_TTL_S)
@@ -128,8 +181,7 @@ local function end_session(keys, session, sid, room, now, at, reasons)
 
     expect({hash = {keys.session, keys.user_a, keys.user_b},
         zset = {keys.sessions, keys.closing, keys.probes, keys.dirty},
-        stream = {keys.ended},
-        list = {keys.history_a, keys.history_b, keys.queue}})
+        stream = {keys.ended}, list = {keys.queue}})
 
     if session.start then
         times.first = math.floor(tonumber(session.start) / 1000)
@@ -179,4 +231,52 @@ local function first_gone(session)
         return 'b', b
     end
     return nil
+end
+
+-- The users who are still in a session that cannot end as it should are idle,
+-- told "failed", and pay nothing. Returns how many.
+local function free_users(keys, sid, now)
+    local freed = 0
+    for _, key in ipairs({keys.user_a, keys.user_b}) do
+        local user = holds(key, 'hash') and load_user(key) or {}
+        if user.sid == sid then
+            end_user(key, keys.dirty, 'a', {window_a = user.window_end}, now,
+                {sid = sid, reason = 'failed', duration = 0, points = 0})
+            freed = freed + 1
+        end
+    end
+    return freed
+end
+
+-- The user of that side leaves: the session ends for both. Whoever has been
+-- absent has left before; the deadline may have passed. A session that is lost
+-- or damaged lets go of its users, and is left to "look".
+local function leave_session(keys, user, sid, room, now)
+    local session = load_session(keys)
+    local at, side = now, user.side
+
+    if not goes_on(session) then
+        expect({zset = {keys.sessions, keys.dirty}})
+        free_users(keys, sid, now)
+        if session.state == 'broken' then
+            redis.call('ZADD', keys.sessions, now, sid)
+        end
+        return
+    end
+
+    local gone_side, gone_at = first_gone(session)
+    if session.start then
+        at = clamp_time(session, now, now)
+        if gone_side
+            and gone_at + tonumber(session.absence_ms) <= at then
+            side, at = gone_side, gone_at
+        end
+    end
+
+    local reasons = reasons_when_left(side)
+    if session.ends and at == tonumber(session.ends) then
+        reasons = {a = 'time_up', b = 'time_up'}
+    end
+
+    end_session(keys, session, sid, room, now, at, reasons)
 end

@@ -24,6 +24,10 @@ local function sub_of(key)
     return string.match(key, ':user:(.*)$')
 end
 
+local function user_ttl(banned_until, now)
+    return math.max(USER_TTL_MS, (tonumber(banned_until) or 0) - now)
+end
+
 local function is_banned(user, now)
     return now < (tonumber(user.banned_until) or 0)
 end
@@ -33,7 +37,6 @@ end
 -- the name of the key).
 local function change_user(key, dirty, user, now, set, unset)
     local version = next_version(user, now)
-    local ban = tonumber(set.banned_until or user.banned_until) or 0
     local args = {'version', version}
     for name, value in pairs(set) do
         args[#args + 1] = name
@@ -43,7 +46,8 @@ local function change_user(key, dirty, user, now, set, unset)
     if #unset > 0 then
         redis.call('HDEL', key, unpack(unset))
     end
-    redis.call('PEXPIRE', key, math.max(USER_TTL_MS, ban - now))
+    redis.call('PEXPIRE', key,
+        user_ttl(set.banned_until or user.banned_until, now))
     redis.call('ZADD', dirty, now, sub_of(key))
     redis.call('PUBLISH', key, version)
     return version
@@ -64,8 +68,7 @@ local function points_left(user, now, points)
 end
 
 -- Every field that belongs to one wait, removed when it ends.
-local WAIT_FIELDS = {'ticket', 'order', 'waiting_since', 'seen', 'tries',
-    'join_points', 'join_window', 'join_max'}
+local WAIT_FIELDS = {'ticket', 'order', 'waiting_since', 'seen', 'tries'}
 
 -- waiting -> idle because it cannot go on, told as "failed".
 local function fail_user(key, dirty, user, now)

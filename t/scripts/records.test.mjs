@@ -1,0 +1,200 @@
+// take_dirty, saved, restore_user, restore_history, restore_lease, take_probes,
+// sweep_room: what the workers ask for the store's and LiveKit's sake.
+
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+
+import { newSid, Pool } from '../node/pool.mjs';
+import { startRedis } from '../node/redis.mjs';
+
+let server;
+let client;
+let pool;
+
+before(async () => {
+  server = await startRedis();
+  client = server.client();
+});
+
+after(async () => {
+  client.disconnect();
+  await server.stop();
+});
+
+beforeEach(async () => {
+  await client.flushall();
+  pool = new Pool(client);
+  await pool.open();
+});
+
+test('take_dirty: those who are due, each put off by the lease', async () => {
+  for (const sub of ['a', 'b', 'c']) {
+    await pool.join(sub);
+  }
+  await client.zadd(pool.key('dirty'), await pool.now() + 60000, 'late');
+  assert.equal((await pool.takeDirty(2)).length, 2);
+  assert.equal((await pool.takeDirty(2)).length, 1);
+  assert.deepEqual(await pool.takeDirty(2), []);
+  assert.equal((await pool.dirty()).length, 4);
+  await client.zadd(pool.key('dirty'), 0, 'b');
+  assert.deepEqual(await pool.takeDirty(), ['b']);
+});
+
+test('saved: done with what did not change, at once again with what did',
+  async () => {
+    const { version } = await pool.join('ann');
+    await pool.takeDirty();
+    assert.equal(await pool.saved('ann', version), 1);
+    assert.deepEqual(await pool.dirty(), []);
+
+    await pool.leave('ann');
+    await pool.takeDirty();
+    assert.equal(await pool.saved('ann', version), 0);
+    assert.deepEqual(await pool.takeDirty(), ['ann']);
+  });
+
+test('saved: a user whom Redis does not know any more', async () => {
+  await client.zadd(pool.key('dirty'), 0, 'gone');
+  assert.equal(await pool.saved('gone', 5), 0);
+  assert.equal(await pool.saved('gone', 0), 1);
+  assert.deepEqual(await pool.dirty(), []);
+});
+
+test('restore_user: all that the store knows', async () => {
+  const soonS = Math.floor(await pool.now() / 1000) + 600;
+  assert.equal(await pool.restoreUser('ann', {
+    version: 123456, points: 15, spent: 4, windowEndS: soonS,
+    lastSessionS: 1700000000, bannedUntilS: soonS + 1,
+    blocked: ['bob', 'f:{x}'],
+  }), 1);
+  assert.deepEqual(await pool.user('ann'), {
+    version: '123456', state: 'idle', points: '15', spent: '4',
+    window_end: `${soonS}000`, last_session_s: '1700000000',
+    banned_until: `${soonS + 1}000`,
+  });
+  assert.deepEqual((await client.smembers(pool.key('blocked', 'ann'))).sort(),
+    ['bob', 'f:{x}']);
+  assert.ok(await client.ttl(pool.key('user', 'ann')) > 89 * 86400);
+  assert.deepEqual(await pool.dirty(), [], 'the store knows it');
+
+  const view = await pool.view('ann');
+  assert.deepEqual([view.points_left, view.last_session], ['11', '1700000000']);
+  assert.equal((await pool.join('ann')).status, 'banned');
+});
+
+test('restore_user: a window or a ban that is over is none', async () => {
+  await pool.restoreUser('ann',
+    { version: 5, spent: 4, windowEndS: 1700000000, bannedUntilS: 1700000000 });
+  assert.deepEqual(await pool.user('ann'), { version: '5', state: 'idle' });
+});
+
+test('restore_user: a ban for good', async () => {
+  await pool.restoreUser('ann', { version: 5, bannedUntilS: 999999999999 });
+  assert.equal((await pool.join('ann')).status, 'banned');
+  assert.ok(await client.ttl(pool.key('user', 'ann')) > 1000 * 365 * 86400);
+});
+
+test('restore_user: what is as new or newer stays, blocks are added',
+  async () => {
+    const { version } = await pool.join('ann');
+    const user = await pool.user('ann');
+    for (const old of [Number(version), Number(version) - 1]) {
+      assert.equal(await pool.restoreUser('ann',
+        { version: old, spent: 9, windowEndS: 9999999999,
+          blocked: ['bob'] }), 0);
+    }
+    assert.deepEqual(await pool.user('ann'), user);
+    assert.deepEqual(
+      await client.smembers(pool.key('blocked', 'ann')), ['bob']);
+  });
+
+test('restore_user: an older wait or reservation does not survive',
+  async () => {
+    const { version } = await pool.join('ann');
+    assert.equal(
+      await pool.restoreUser('ann', { version: Number(version) + 1 }), 1);
+    assert.deepEqual(await pool.user('ann'),
+      { version: String(Number(version) + 1), state: 'idle' });
+  });
+
+test('restore_history: once, at most fifty, in their order', async () => {
+  const key = [pool.key('history', 'ann')];
+  const items = Array.from({ length: 60 }, (_, i) => `{"n":${i}}`);
+  assert.equal(await pool.run('restore_history', key, []), 0);
+  assert.equal(await pool.run('restore_history', key, items), 50);
+  assert.deepEqual(await client.lrange(key[0], 0, -1), items.slice(0, 50));
+  assert.ok(await client.ttl(key[0]) > 89 * 86400);
+  assert.equal(await pool.run('restore_history', key, ['{}']), 0);
+});
+
+test('restore_lease: one worker at a time, until the pool is ready',
+  async () => {
+    assert.equal(await pool.restoreLease('w1'), 'ready');
+    await client.flushall();
+    assert.equal(await pool.restoreLease('w1', 20000), 'mine');
+    assert.equal(await pool.restoreLease('w2'), 'other');
+    assert.ok(await client.pttl(pool.key('restoring')) <= 20000);
+    assert.equal(await pool.restoreLease('w1', 60000), 'mine');
+    assert.ok(await client.pttl(pool.key('restoring')) > 20000);
+    await client.del(pool.key('restoring'));
+    assert.equal(await pool.restoreLease('w2'), 'mine');
+    await pool.open();
+    assert.equal(await pool.restoreLease('w1'), 'ready');
+  });
+
+test('health tells that a pool is being restored, until it is', async () => {
+  const restoring = async () => {
+    const flat = await pool.run('health', pool.keys('ready', 'schema',
+      'alive', 'queue', 'claims', 'sessions', 'closing', 'ended', 'livekit',
+      'dead', 'stats', 'dirty', 'reports', 'restoring'));
+    return String(flat[flat.indexOf('restoring') + 1]);
+  };
+  await client.flushall();
+  assert.equal(await restoring(), '0');
+  await pool.restoreLease('w1');
+  assert.equal(await restoring(), '1');
+  await pool.open();
+  assert.equal(await restoring(), '0');
+});
+
+test('take_probes: sessions that are due, until they end', async () => {
+  const { sid } = await pool.pair('a', 'b');
+  assert.deepEqual(await pool.takeProbes(), []);
+  await client.zadd(pool.key('probes'), 0, sid);
+  assert.deepEqual(await pool.takeProbes(10, 5000), [sid]);
+  const next = await client.zscore(pool.key('probes'), sid);
+  assert.ok(Math.abs(next - await pool.now() - 5000) < 4000);
+  assert.deepEqual(await pool.takeProbes(), []);
+  await pool.leave('a');
+  assert.equal(await client.exists(pool.key('probes')), 0);
+});
+
+test('sweep_room: only a room that nobody needs or has noted', async () => {
+  const noted = (sid) => client.zscore(pool.key('closing'), pool.room(sid));
+  const stray = newSid();
+  assert.equal(await pool.sweepRoom(stray), 1);
+  assert.notEqual(await noted(stray), null);
+  assert.equal(await pool.sweepRoom(stray), 0);
+
+  const { sid: live } = await pool.live('a', 'b', 1000);
+  const { sid: matched } = await pool.pair('c', 'd');
+  for (const sid of [live, matched]) {
+    assert.equal(await pool.sweepRoom(sid), 0);
+    assert.equal(await noted(sid), null);
+  }
+
+  const planned = newSid();
+  await pool.run('plan_room', [pool.key('closing')],
+    [60000, pool.room(planned)]);
+  const due = await noted(planned);
+  assert.equal(await pool.sweepRoom(planned), 0);
+  assert.equal(await noted(planned), due);
+
+  await pool.leave('a');
+  await client.del(pool.key('closing'));
+  assert.equal(await pool.sweepRoom(live), 1, 'of a session that ended');
+
+  const odd = newSid();
+  await client.set(pool.key('session', odd), 'a string');
+  assert.equal(await pool.sweepRoom(odd), 1);
+});
