@@ -6,7 +6,8 @@
  * it calls for has run; killed before, another worker takes it over.  It may
  * so be handled twice and in any order: the scripts allow for both, as they
  * do for webhooks that are repeated, late or lost.
- * An entry that makes no sense is logged and done with; it can stop nothing.
+ * An entry that makes no sense becomes a dead letter; it can stop nothing.
+ * When a key of the pool is damaged the entries wait until it is mended.
  */
 
 #include "convo_room_list.h"
@@ -18,6 +19,9 @@
 
 #include <string.h>
 
+/* How long to wait for a damaged pool to be mended. */
+#define DAMAGED_MS 1000
+
 typedef enum { NONSENSE, PARTICIPANT, FINISHED } kind_e;
 
 typedef struct {
@@ -26,6 +30,7 @@ typedef struct {
     int side;
     convo_field_t psid;
     int64_t at_ms;
+    int failed; /* its script */
 } event_t;
 
 
@@ -112,54 +117,54 @@ read_event(const redisReply *entries, size_t index, event_t *event,
 }
 
 
-static void
-tell(const convo_session_t *session, const redisReply *reply)
+/* 1 when the script failed: the pool is damaged, or the entry is. */
+static int
+is_failed(const convo_session_t *session, const redisReply *reply)
 {
-    if (convo_reply_failed(reply, "events", "an event")
-        || convo_reply_is(reply, "noted") || convo_reply_is(reply, "ignored")
-        || convo_reply_is(reply, "ended"))
-    {
-        return;
+    if (convo_reply_failed(reply, "events", "an event")) {
+        return 1;
     }
 
-    convo_log(CONVO_LOG_INFO, "events", "session %s: %s", session->sid,
-              reply->type == REDIS_REPLY_STRING ? reply->str : "?");
+    if (!convo_reply_is(reply, "noted") && !convo_reply_is(reply, "ignored")
+        && !convo_reply_is(reply, "ended"))
+    {
+        convo_log(CONVO_LOG_INFO, "events", "session %s: %s", session->sid,
+                  reply->type == REDIS_REPLY_STRING ? reply->str : "?");
+    }
+
+    return 0;
 }
 
 
-static int
-handle_batch(convo_redis_t *redis, const convo_pool_t *pool,
-             const redisReply *entries, size_t first, size_t n)
+static void
+call(convo_redis_t *redis, const convo_pool_t *pool, const event_t *event,
+     const convo_session_t *session)
 {
-    event_t events[CONVO_SESSIONS_MAX];
-    convo_session_t sessions[CONVO_SESSIONS_MAX];
-    size_t call = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        read_event(entries, first + i, &events[i], &sessions[i]);
-        if (events[i].kind == NONSENSE) {
-            convo_log(CONVO_LOG_WARN, "events",
-                      "pool %s: entry %s makes no sense and is dropped",
-                      pool->name, convo_stream_id(entries, first + i));
-        }
+    if (event->kind == PARTICIPANT) {
+        convo_session_participant(redis, pool, session, event->side,
+                                  event->what, event->psid.text,
+                                  event->psid.len, event->at_ms);
+    } else {
+        convo_session_fail(redis, pool, session, event->at_ms);
     }
+}
 
-    if (convo_session_read(redis, pool, sessions, n) != 0) {
-        return -1;
-    }
+
+/* Runs the scripts of the events; those that fail are marked.  Returns 0, or
+ * -1 when the events are to come again. */
+static int
+run(convo_redis_t *redis, const convo_pool_t *pool, event_t *events,
+    const convo_session_t *sessions, size_t n)
+{
+    size_t index = 0;
 
     convo_redis_begin(redis);
 
     for (size_t i = 0; i < n; i++) {
         if (!convo_session_found(&sessions[i])) {
             events[i].kind = NONSENSE; /* of a session long forgotten */
-        } else if (events[i].kind == PARTICIPANT) {
-            convo_session_participant(redis, pool, &sessions[i],
-                                      events[i].side, events[i].what,
-                                      events[i].psid.text, events[i].psid.len,
-                                      events[i].at_ms);
         } else {
-            convo_session_fail(redis, pool, &sessions[i], events[i].at_ms);
+            call(redis, pool, &events[i], &sessions[i]);
         }
     }
 
@@ -168,8 +173,56 @@ handle_batch(convo_redis_t *redis, const convo_pool_t *pool,
     }
 
     for (size_t i = 0; i < n; i++) {
-        if (events[i].kind != NONSENSE) {
-            tell(&sessions[i], convo_redis_reply(redis, call++));
+        const redisReply *reply;
+
+        if (events[i].kind == NONSENSE) {
+            continue;
+        }
+        reply = convo_redis_reply(redis, index++);
+        events[i].failed = is_failed(&sessions[i], reply);
+        if (convo_reply_is_damaged(reply)) {
+            convo_stop_wait(DAMAGED_MS);
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+handle_batch(convo_stream_t *stream, const convo_pool_t *pool,
+             const redisReply *entries, size_t first, size_t n)
+{
+    event_t events[CONVO_SESSIONS_MAX];
+    convo_session_t sessions[CONVO_SESSIONS_MAX];
+
+    memset(events, 0, sizeof(events));
+
+    for (size_t i = 0; i < n; i++) {
+        read_event(entries, first + i, &events[i], &sessions[i]);
+        if (events[i].kind == NONSENSE
+            && convo_stream_bury(stream, pool, entries, first + i,
+                                 "makes no sense")
+                   != 0)
+        {
+            return -1;
+        }
+    }
+
+    if (convo_session_read(stream->work, pool, sessions, n) != 0
+        || run(stream->work, pool, events, sessions, n) != 0)
+    {
+        return -1;
+    }
+
+    for (size_t i = 0; i < n; i++) {
+        if (events[i].failed
+            && convo_stream_bury(stream, pool, entries, first + i,
+                                 "its script fails")
+                   != 0)
+        {
+            return -1;
         }
     }
 
@@ -180,7 +233,7 @@ handle_batch(convo_redis_t *redis, const convo_pool_t *pool,
 static int
 on_entries(void *data, const convo_pool_t *pool, const redisReply *entries)
 {
-    const convo_stream_t *stream = data;
+    convo_stream_t *stream = data;
     size_t n;
 
     if (convo_redis_ready(stream->work) != 0) {
@@ -192,7 +245,7 @@ on_entries(void *data, const convo_pool_t *pool, const redisReply *entries)
         if (n > CONVO_SESSIONS_MAX) {
             n = CONVO_SESSIONS_MAX;
         }
-        if (handle_batch(stream->work, pool, entries, i, n) != 0) {
+        if (handle_batch(stream, pool, entries, i, n) != 0) {
             return -1;
         }
     }

@@ -6,7 +6,7 @@
  * good; killed in between, it is written again, which the store takes for the
  * same.  Store down: the entries wait in Redis, and the job tries again with
  * back-off: nothing is lost, only late.
- * An entry that is no session (put there by hand) is logged and dropped.
+ * An entry that is no session (put there by hand) becomes a dead letter.
  */
 
 #include "backoff.h"
@@ -126,9 +126,12 @@ on_entries(void *data, const convo_pool_t *pool, const redisReply *entries)
 
     for (size_t i = 0; i < entries->elements; i++) {
         if (take_session(entries, i, &sessions[n]) != 0) {
-            convo_log(CONVO_LOG_ERROR, "history",
-                      "pool %s: entry %s is no session and is dropped",
-                      pool->name, convo_stream_id(entries, i));
+            if (convo_stream_bury(&self->stream, pool, entries, i,
+                                  "no session")
+                != 0)
+            {
+                return -1;
+            }
             continue;
         }
         if (++n == CONVO_STREAM_BATCH) {

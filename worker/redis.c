@@ -576,34 +576,6 @@ convo_redis_reply(const convo_redis_t *redis, size_t index)
 
 /* --- what several jobs ask --- */
 
-int
-convo_redis_discard(convo_redis_t *redis, const convo_pool_t *pool,
-                    const char *kind, const char *member, size_t len)
-{
-    size_t room = 0;
-    char *copy = grow(NULL, &room, len + 1, 1);
-    int result;
-
-    memcpy(copy, member, len);
-    copy[len] = '\0';
-
-    convo_log(CONVO_LOG_ERROR, redis->who,
-              "pool %s: %s: no entry of ours, discarded: %.64s", pool->name,
-              kind, copy);
-
-    convo_redis_begin(redis);
-    convo_redis_script(redis, CONVO_SCRIPT_DISCARD);
-    convo_redis_key(redis, pool, kind, NULL, 0);
-    convo_redis_arg(redis, copy, len);
-    result = convo_redis_run(redis);
-
-    free(copy);
-
-    return result;
-}
-
-
-
 int64_t
 convo_redis_now(convo_redis_t *redis)
 {

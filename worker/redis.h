@@ -86,12 +86,6 @@ const redisReply *convo_redis_reply(const convo_redis_t *redis, size_t index);
 
 /* --- what several jobs ask; each is a run of its own --- */
 
-/* Takes a member that is none of ours out of a sorted set of the pool, and
- * says so in the log: 0, or -1 when Redis is down.  It may lie in the last
- * reply. */
-int convo_redis_discard(convo_redis_t *redis, const convo_pool_t *pool,
-                        const char *kind, const char *member, size_t len);
-
 /* Redis's clock in ms, or -1 when Redis is down. */
 int64_t convo_redis_now(convo_redis_t *redis);
 

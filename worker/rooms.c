@@ -10,6 +10,7 @@
  */
 
 #include "backoff.h"
+#include "dead.h"
 #include "jobs.h"
 #include "log.h"
 #include "redis.h"
@@ -60,13 +61,14 @@ take_name(convo_room_t *room, const redisReply *name)
 }
 
 
-/* The rooms that are to go now, and how many.  One name that is none is
- * discarded in each pass, so that even many stop nothing. */
+/* The rooms that are to go now, and how many.  Names that are none become
+ * dead letters. */
 static size_t
 take(rooms_t *self, const convo_pool_t *pool, convo_room_t *rooms)
 {
     convo_redis_t *redis = self->redis;
-    const redisReply *reply, *strange = NULL;
+    convo_dead_t strange = { 0 };
+    const redisReply *reply;
     size_t n = 0;
 
     convo_redis_begin(redis);
@@ -89,15 +91,14 @@ take(rooms_t *self, const convo_pool_t *pool, convo_room_t *rooms)
     for (size_t i = 0; i < reply->elements && n < BATCH; i++) {
         if (take_name(&rooms[n], reply->element[i]) == 0) {
             n++;
-        } else {
-            strange = reply->element[i];
+        } else if (reply->element[i]->type == REDIS_REPLY_STRING) {
+            convo_dead_add(&strange, reply->element[i]->str,
+                           reply->element[i]->len);
         }
     }
 
-    if (strange != NULL && strange->type == REDIS_REPLY_STRING) {
-        (void) convo_redis_discard(redis, pool, CONVO_KEY_CLOSING,
-                                   strange->str, strange->len);
-    }
+    (void) convo_dead_bury(&strange, redis, pool, CONVO_KEY_CLOSING,
+                           "no room of ours");
 
     return n;
 }

@@ -11,6 +11,7 @@
  * sees that by the run_id that is passed to it.
  */
 
+#include "dead.h"
 #include "jobs.h"
 #include "log.h"
 #include "redis.h"
@@ -43,14 +44,14 @@ typedef struct {
 
 /*
  * The ids in a sorted set that are due by Redis's clock, at most IDS_MAX, and
- * how many.  One member that is no id is discarded in each pass, so that even
- * many of them stop nothing.
+ * how many.  Members that are no id become dead letters.
  */
 static size_t
 read_due(convo_redis_t *redis, const convo_pool_t *pool, const char *kind,
          int64_t now, char ids[IDS_MAX][CONVO_SID_LEN + 1])
 {
-    const redisReply *due, *strange = NULL;
+    convo_dead_t strange = { 0 };
+    const redisReply *due;
     size_t n = 0;
 
     convo_redis_begin(redis);
@@ -82,14 +83,11 @@ read_due(convo_redis_t *redis, const convo_pool_t *pool, const char *kind,
         if (convo_is_sid(id->str, id->len)) {
             memcpy(ids[n++], id->str, CONVO_SID_LEN + 1);
         } else {
-            strange = id;
+            convo_dead_add(&strange, id->str, id->len);
         }
     }
 
-    if (strange != NULL) {
-        (void) convo_redis_discard(redis, pool, kind, strange->str,
-                                   strange->len);
-    }
+    (void) convo_dead_bury(&strange, redis, pool, kind, "no id of ours");
 
     return n;
 }
@@ -97,20 +95,76 @@ read_due(convo_redis_t *redis, const convo_pool_t *pool, const char *kind,
 
 /* --- sessions --- */
 
-/* A session so damaged that the script fails is never looked at again. */
-static int
-is_broken(const convo_session_t *session, const redisReply *reply)
+/* Sessions that cannot end by themselves become dead letters, and let go of
+ * their users. */
+static void
+bury_broken(convo_redis_t *redis, const convo_pool_t *pool,
+            const convo_session_t *sessions, const char *broken, size_t n)
 {
-    if (convo_reply_failed(reply, "sessions", "look")) {
-        return 1;
+    convo_redis_begin(redis);
+
+    for (size_t i = 0; i < n; i++) {
+        const convo_session_t *session = &sessions[i];
+
+        if (!broken[i]) {
+            continue;
+        }
+        convo_redis_script(redis, CONVO_SCRIPT_BURY_SESSION);
+        convo_redis_key(redis, pool, CONVO_KEY_SESSION, session->sid,
+                        CONVO_SID_LEN);
+        convo_session_user_key(redis, pool, session, CONVO_KEY_USER, 0);
+        convo_session_user_key(redis, pool, session, CONVO_KEY_USER, 1);
+        convo_redis_key(redis, pool, CONVO_KEY_SESSIONS, NULL, 0);
+        convo_redis_key(redis, pool, CONVO_KEY_CLOSING, NULL, 0);
+        convo_redis_key(redis, pool, CONVO_KEY_PROBES, NULL, 0);
+        convo_redis_key(redis, pool, CONVO_KEY_DEAD, NULL, 0);
+        convo_redis_key(redis, pool, CONVO_KEY_STATS, NULL, 0);
+        convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
+        convo_session_args(redis, pool, session);
+        convo_redis_str(redis, "damaged");
+        convo_log(CONVO_LOG_ERROR, "sessions",
+                  "session %s: damaged, a dead letter now", session->sid);
     }
 
-    if (!convo_reply_is(reply, "early") && !convo_reply_is(reply, "ended")) {
-        convo_log(CONVO_LOG_INFO, "sessions", "session %s: %s", session->sid,
-                  reply->type == REDIS_REPLY_STRING ? reply->str : "?");
+    if (convo_redis_calls(redis) == 0 || convo_redis_run(redis) != 0) {
+        return;
     }
 
-    return 0;
+    for (size_t i = 0; i < convo_redis_calls(redis); i++) {
+        convo_reply_failed(convo_redis_reply(redis, i), "sessions",
+                           "bury_session");
+    }
+}
+
+
+/* What became of each session; how many of the looks failed.  An error is a
+ * fault of the pool, not of the session: it is looked at again. */
+static size_t
+take_looks(convo_redis_t *redis, const convo_session_t *sessions, char *broken,
+           size_t n)
+{
+    size_t failed = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const redisReply *reply = convo_redis_reply(redis, i);
+
+        broken[i] = (char) convo_reply_is(reply, "broken");
+
+        if (reply->type == REDIS_REPLY_ERROR) {
+            /* one line for all, as the reason is the same */
+            failed += failed > 0
+                      || convo_reply_failed(reply, "sessions", "look");
+
+        } else if (!broken[i] && !convo_reply_is(reply, "early")
+                   && !convo_reply_is(reply, "ended"))
+        {
+            convo_log(CONVO_LOG_INFO, "sessions", "session %s: %s",
+                      sessions[i].sid,
+                      reply->type == REDIS_REPLY_STRING ? reply->str : "?");
+        }
+    }
+
+    return failed;
 }
 
 
@@ -121,8 +175,8 @@ look_at_sessions(sessions_t *self, const convo_pool_t *pool, int64_t now)
     convo_redis_t *redis = self->redis;
     convo_session_t sessions[IDS_MAX];
     char ids[IDS_MAX][CONVO_SID_LEN + 1];
-    const convo_session_t *broken = NULL;
-    size_t n;
+    char broken[IDS_MAX];
+    size_t n, failed;
 
     n = read_due(redis, pool, CONVO_KEY_SESSIONS, now, ids);
     for (size_t i = 0; i < n; i++) {
@@ -142,18 +196,10 @@ look_at_sessions(sessions_t *self, const convo_pool_t *pool, int64_t now)
         return 0;
     }
 
-    for (size_t i = 0; i < n; i++) {
-        if (is_broken(&sessions[i], convo_redis_reply(redis, i))) {
-            broken = &sessions[i];
-        }
-    }
+    failed = take_looks(redis, sessions, broken, n);
+    bury_broken(redis, pool, sessions, broken, n);
 
-    if (broken != NULL) {
-        (void) convo_redis_discard(redis, pool, CONVO_KEY_SESSIONS,
-                                   broken->sid, CONVO_SID_LEN);
-    }
-
-    return n == IDS_MAX;
+    return n == IDS_MAX && failed == 0;
 }
 
 

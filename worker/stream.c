@@ -7,6 +7,7 @@
  */
 
 #include "stream.h"
+#include "dead.h"
 #include "log.h"
 #include "stop.h"
 
@@ -22,8 +23,10 @@
 
 #define BLOCK_MS 500
 
-/* Before the pools are open their groups are missing. */
-#define NO_GROUP_MS 500
+/* For how long a stream is left out that cannot be read: before the pool is
+ * open its group is missing; and what holds no stream has to be mended. */
+#define NO_GROUP_MS   500
+#define UNREADABLE_MS 5000
 
 /* How long to wait when Redis refuses to let go of what was handled. */
 #define REFUSED_MS 1000
@@ -116,6 +119,33 @@ convo_stream_field(const redisReply *entries, size_t index, const char *name)
 
 /* --- done --- */
 
+int
+convo_stream_bury(convo_stream_t *stream, const convo_pool_t *pool,
+                  const redisReply *entries, size_t index, const char *reason)
+{
+    const redisReply *entry = entry_at(entries, index);
+    convo_dead_t dead = { 0 };
+
+    if (entry == NULL) {
+        return 0;
+    }
+
+    if (convo_redis_ready(stream->work) != 0) {
+        return -1;
+    }
+
+    convo_dead_add(&dead, entry->element[0]->str, entry->element[0]->len);
+
+    if (convo_dead_bury(&dead, stream->work, pool, stream->kind, reason) != 0) {
+        convo_stop_wait(REFUSED_MS);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+
 static int
 acknowledge(convo_stream_t *stream, const convo_pool_t *pool,
             const redisReply *entries)
@@ -204,9 +234,35 @@ begin_read(convo_stream_t *stream, int64_t block_ms)
 }
 
 
-/* Runs the call: its reply, or NULL when there is nothing or a failure. */
+/* The pool's stream cannot be read: it is left out for a while, so that the
+ * others are read all the same. */
+static void
+leave_out(convo_stream_t *stream, size_t index, const redisReply *reply)
+{
+    int64_t pause_ms = NO_GROUP_MS;
+
+    if (strncmp(reply->str, "NOGROUP", 7) != 0) {
+        convo_log(CONVO_LOG_ERROR, stream->who,
+                  "pool %s: %s cannot be read: %.200s",
+                  stream->config->pools[index].name, stream->kind, reply->str);
+        pause_ms = UNREADABLE_MS;
+    }
+
+    stream->left_out_until_ms[index] = monotonic_ms() + pause_ms;
+}
+
+
+static int
+is_left_out(const convo_stream_t *stream, size_t index)
+{
+    return monotonic_ms() < stream->left_out_until_ms[index];
+}
+
+
+/* Runs the call about one pool: its reply, or NULL when there is nothing or a
+ * failure. */
 static const redisReply *
-run_read(convo_stream_t *stream, int *down)
+run_read(convo_stream_t *stream, size_t index, int *down)
 {
     const redisReply *reply;
 
@@ -218,10 +274,7 @@ run_read(convo_stream_t *stream, int *down)
     reply = convo_redis_reply(stream->wait, 0);
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        if (strncmp(reply->str, "NOGROUP", 7) != 0) {
-            convo_reply_failed(reply, stream->who, "read");
-        }
-        convo_stop_wait(NO_GROUP_MS);
+        leave_out(stream, index, reply);
         return NULL;
     }
 
@@ -240,6 +293,7 @@ entries_of(const redisReply *stream)
 }
 
 
+/* Returns 0; -1 when Redis is down or a handler failed. */
 static int
 read_own_pending(convo_stream_t *stream, size_t index)
 {
@@ -253,8 +307,8 @@ read_own_pending(convo_stream_t *stream, size_t index)
                         NULL, 0);
         convo_redis_str(redis, stream->cursor[index]);
 
-        reply = run_read(stream, &down);
-        if (down) {
+        reply = run_read(stream, index, &down);
+        if (down || is_left_out(stream, index)) {
             return -1;
         }
 
@@ -281,6 +335,7 @@ read_own_pending(convo_stream_t *stream, size_t index)
 }
 
 
+/* What dead workers left pending.  This one has nothing pending now. */
 static int
 take_over(convo_stream_t *stream, size_t index)
 {
@@ -299,7 +354,7 @@ take_over(convo_stream_t *stream, size_t index)
     convo_redis_str(redis, "COUNT");
     convo_redis_int(redis, CONVO_STREAM_BATCH);
 
-    reply = run_read(stream, &down);
+    reply = run_read(stream, index, &down);
     if (down) {
         return -1;
     }
@@ -338,30 +393,103 @@ pool_of_key(const convo_stream_t *stream, const redisReply *key)
 }
 
 
+/* After an answer that is an error, which is for all pools: asks each of them
+ * alone, which one it is.  Returns 0, or -1 when Redis is down. */
+static int
+find_unreadable(convo_stream_t *stream)
+{
+    const convo_config_t *config = stream->config;
+    convo_redis_t *redis = stream->wait;
+    int found = 0;
+
+    convo_redis_begin(redis);
+
+    for (size_t i = 0; i < config->npools; i++) {
+        convo_redis_command(redis, "XPENDING");
+        convo_redis_key(redis, &config->pools[i], stream->kind, NULL, 0);
+        convo_redis_str(redis, CONVO_GROUP);
+    }
+
+    if (convo_redis_run(redis) != 0) {
+        return -1;
+    }
+
+    for (size_t i = 0; i < config->npools; i++) {
+        const redisReply *reply = convo_redis_reply(redis, i);
+
+        if (reply->type == REDIS_REPLY_ERROR) {
+            leave_out(stream, i, reply);
+            found = 1;
+        }
+    }
+
+    if (!found) {
+        convo_log(CONVO_LOG_ERROR, stream->who,
+                  "%s cannot be read, and no pool says why", stream->kind);
+        convo_stop_wait(UNREADABLE_MS);
+    }
+
+    return 0;
+}
+
+
+/* Sends the read of all pools that can be read and have nothing pending: how
+ * many, or -1 when Redis is
+ * down. */
+static int
+ask_for_new(convo_stream_t *stream)
+{
+    const convo_config_t *config = stream->config;
+    char asked[CONVO_CONFIG_POOLS];
+    int64_t block_ms = config->redis_timeout_ms / 2;
+    int n = 0;
+
+    begin_read(stream, block_ms < BLOCK_MS ? block_ms : BLOCK_MS);
+
+    for (size_t i = 0; i < config->npools; i++) {
+        asked[i] = stream->cursor[i][0] == '\0' && !is_left_out(stream, i);
+        if (asked[i]) {
+            convo_redis_key(stream->wait, &config->pools[i], stream->kind,
+                            NULL, 0);
+            n++;
+        }
+    }
+
+    for (size_t i = 0; i < config->npools; i++) {
+        if (asked[i]) {
+            convo_redis_str(stream->wait, ">");
+        }
+    }
+
+    return n == 0 || convo_redis_run(stream->wait) == 0 ? n : -1;
+}
+
+
 static int
 read_new(convo_stream_t *stream)
 {
     const convo_config_t *config = stream->config;
     const redisReply *reply;
-    int64_t block_ms = config->redis_timeout_ms / 2;
-    int down, failed = 0;
+    int n, failed = 0;
 
-    begin_read(stream, block_ms < BLOCK_MS ? block_ms : BLOCK_MS);
+    n = ask_for_new(stream);
 
-    for (size_t i = 0; i < config->npools; i++) {
-        convo_redis_key(stream->wait, &config->pools[i], stream->kind, NULL,
-                        0);
-    }
-    for (size_t i = 0; i < config->npools; i++) {
-        convo_redis_str(stream->wait, ">");
+    if (n <= 0) {
+        if (n == 0) {
+            convo_stop_wait(BLOCK_MS);
+        }
+        return n;
     }
 
-    reply = run_read(stream, &down);
-    if (down) {
-        return -1;
+    reply = convo_redis_reply(stream->wait, 0);
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        return find_unreadable(stream);
     }
 
-    for (size_t i = 0; reply != NULL && i < reply->elements; i++) {
+    for (size_t i = 0;
+         reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
+    {
         const redisReply *entries = entries_of(reply->element[i]);
         size_t index;
 
@@ -378,12 +506,28 @@ read_new(convo_stream_t *stream)
 }
 
 
+/* What is pending of one pool; a failure stops no other pool. */
+static int
+read_pending(convo_stream_t *stream, size_t index, int take)
+{
+    if (is_left_out(stream, index)) {
+        return 0;
+    }
+
+    if (read_own_pending(stream, index) != 0) {
+        return -1;
+    }
+
+    return take ? take_over(stream, index) : 0;
+}
+
+
 int
 convo_stream_pass(convo_stream_t *stream)
 {
     const convo_config_t *config = stream->config;
     int64_t now = monotonic_ms();
-    int due;
+    int due, failed = 0;
 
     if (convo_redis_ready(stream->wait) != 0) {
         return -1;
@@ -402,12 +546,17 @@ convo_stream_pass(convo_stream_t *stream)
     }
 
     for (size_t i = 0; i < config->npools && !convo_stopping(); i++) {
-        if (read_own_pending(stream, i) != 0
-            || (due && take_over(stream, i) != 0))
-        {
-            return -1;
+        if (read_pending(stream, i, due) != 0) {
+            failed = 1;
+            if (convo_redis_ready(stream->wait) != 0) {
+                return -1;
+            }
         }
     }
 
-    return convo_stopping() ? 0 : read_new(stream);
+    if (!convo_stopping() && read_new(stream) != 0) {
+        failed = 1;
+    }
+
+    return failed ? -1 : 0;
 }

@@ -7,6 +7,9 @@
  * connection or a failure.  So an entry is handled at least once, perhaps
  * twice, and not always in order: whatever handles it must be idempotent.
  *
+ * A stream that cannot be read (its key holds something else, its group is
+ * missing) is left out for a while; those of the other pools are read on.
+ *
  * Two connections: one that waits for entries and keeps the reply they lie
  * in, and one on which they are handled and acknowledged.
  */
@@ -50,6 +53,9 @@ typedef struct {
     unsigned long connects;   /* of wait, when last looked at */
     int64_t taken_over_at_ms; /* monotonic */
 
+    /* a stream that cannot be read is left out until then; monotonic */
+    int64_t left_out_until_ms[CONVO_CONFIG_POOLS];
+
     /* where own pending entries are read from; "" when there are none */
     char cursor[CONVO_CONFIG_POOLS][CONVO_STREAM_ID];
 } convo_stream_t;
@@ -74,6 +80,14 @@ int convo_stream_pass(convo_stream_t *stream);
 /* A field of the entry at index; {NULL, 0} when there is none. */
 convo_field_t convo_stream_field(const redisReply *entries, size_t index,
                                  const char *name);
+
+/*
+ * The entry at index makes no sense: it is a dead letter, and done.  Returns
+ * 0, or -1 when it could not be buried: the entries are to come again.
+ */
+int convo_stream_bury(convo_stream_t *stream, const convo_pool_t *pool,
+                      const redisReply *entries, size_t index,
+                      const char *reason);
 
 /* The id of the entry at index for the log: never NULL. */
 const char *convo_stream_id(const redisReply *entries, size_t index);

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmdirSync } from 'node:fs';
+import { unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 
@@ -157,7 +157,8 @@ test('the room is gone before the end: the session fails', async () => {
   await storedOnce(sid);
 });
 
-test('events that make no sense are dropped, and stop nothing', async () => {
+test('events that make no sense are dead letters, and stop nothing',
+  async () => {
   const worker = await stage.worker();
   const sid = await match('ann', 'bob');
   const stream = pool.key('livekit');
@@ -173,7 +174,45 @@ test('events that make no sense are dropped, and stop nothing', async () => {
   await comeBoth(sid);
   await stage.state('ann', 'live');
   await until(async () => await pool.client.xlen(stream) === 0, 'it is empty');
-  assert.equal(worker.log.match(/makes no sense and is dropped/g).length, 8);
+  assert.equal(
+    worker.log.match(/livekit: makes no sense, a dead letter now/g).length, 8);
+  const dead = await pool.dead();
+  assert.equal(dead.length, 8);
+  assert.ok(dead.every(({ kind }) => kind === 'event'));
+  assert.deepEqual(dead.at(-1).what, ['nothing', 'known']);
+});
+
+test('a stream that is none stops its own pool alone', async () => {
+  const second = new pool.constructor(pool.client, 'second');
+  for (const kind of ['livekit', 'ended']) {
+    await pool.client.del(second.key(kind));
+    await pool.client.set(second.key(kind), 'a string');
+  }
+  const worker = await stage.worker({ pool: 'second default' });
+  await worker.logged(/pool second: livekit cannot be read: WRONGTYPE/);
+  await worker.logged(/pool second: ended cannot be read: WRONGTYPE/);
+  const sid = await match('ann', 'bob');
+  await comeBoth(sid);
+  await stage.state('ann', 'live');
+  await stage.event(sid, 'finished');
+  await storedOnce(sid);
+  await pool.client.del(second.key('livekit'), second.key('ended'));
+  await pool.client.xadd(second.key('livekit'), '*', 'nothing', 'known');
+  await until(async () => (await second.dead()).length === 1,
+    'the other is read once it is mended', 15000);
+});
+
+test('events wait while their pool is damaged', async () => {
+  const worker = await stage.worker();
+  const sid = await match('ann', 'bob');
+  await pool.client.del(pool.key('sessions'));
+  await pool.client.set(pool.key('sessions'), 'a string');
+  await comeBoth(sid);
+  await worker.logged(/DAMAGED sessions holds a string/);
+  assert.deepEqual(await stage.states('ann', 'bob'), ['matched', 'matched']);
+  await pool.client.del(pool.key('sessions'));
+  await stage.state('ann', 'live');
+  assert.deepEqual(await pool.dead(), []);
 });
 
 test('what a dead worker left pending is taken over', async () => {
@@ -216,7 +255,7 @@ test('... but not with an entry in their hands', async () => {
 
 test('the store is away: nothing is lost, and nothing doubled', async () => {
   const file = path.join(stage.dir, 'history.db');
-  mkdirSync(file);
+  writeFileSync(file, 'no database '.repeat(100));
   const worker = await stage.worker({ absence: '1s' });
   const sid = await match('ann', 'bob');
   await comeBoth(sid);
@@ -226,7 +265,7 @@ test('the store is away: nothing is lost, and nothing doubled', async () => {
   await worker.logged(/the store takes nothing now, 1 or more wait: /);
   assert.equal(await pool.client.xlen(pool.key('ended')), 1);
 
-  rmdirSync(file);
+  unlinkSync(file);
   await storedOnce(sid, 20000);
   await until(async () => await pool.client.xlen(pool.key('ended')) === 0,
     'the stream is empty');
@@ -234,7 +273,7 @@ test('the store is away: nothing is lost, and nothing doubled', async () => {
 
 test('killed while the store is away: another stores it', async () => {
   const file = path.join(stage.dir, 'history.db');
-  mkdirSync(file);
+  writeFileSync(file, 'no database '.repeat(100));
   const name = { name: 'same' };
   const worker = await stage.worker(name);
   const sid = newSid();
@@ -243,12 +282,12 @@ test('killed while the store is away: another stores it', async () => {
     'duration', '1', 'expiresAt', '9999999999');
   await worker.logged(/the store takes nothing now/);
   await worker.end('SIGKILL');
-  rmdirSync(file);
+  unlinkSync(file);
   await stage.worker(name);
   await storedOnce(sid);
 });
 
-test('an entry that is no session is dropped with a word', async () => {
+test('an entry that is no session is a dead letter', async () => {
   const worker = await stage.worker();
   await pool.client.xadd(pool.key('ended'), '*', 'sessionId', 'short');
   const sid = newSid();
@@ -256,20 +295,21 @@ test('an entry that is no session is dropped with a word', async () => {
     'userA', 'x', 'userB', 'y', 'startTime', '1', 'endTime', '2',
     'duration', '1', 'expiresAt', '9999999999');
   await storedOnce(sid);
-  await worker.logged(/is no session and is dropped/);
+  await worker.logged(/ended: no session, a dead letter now/);
+  assert.deepEqual((await pool.dead()).map(({ what }) => what),
+    [['sessionId', 'short']]);
   assert.equal(stored().length, 1);
 });
 
-test('what was put into the sets by hand is thrown out', async () => {
+test('what was put into the sets by hand becomes dead letters', async () => {
   const worker = await stage.worker();
   const sets = ['sessions', 'claims', 'closing'];
   for (const set of sets) {
     await pool.client.zadd(pool.key(set), 0, 'rubbish', 0, '', 0, 'a\nb',
       0, 'x'.repeat(1000));
   }
-  const damaged = newSid();
-  await pool.client.hset(pool.key('session', damaged), 'state', 'live',
-    'a', 'ann', 'b', 'bob', 'ends', 'never');
+  const { sid: damaged } = await pool.live('ann', 'bob', 5000);
+  await pool.client.hset(pool.key('session', damaged), 'ends', 'never');
   await pool.client.zadd(pool.key('sessions'), 0, damaged, 0, newSid());
   const sid = await match('cat', 'dan');
   for (const set of ['claims', 'closing']) {
@@ -278,7 +318,14 @@ test('what was put into the sets by hand is thrown out', async () => {
   }
   await until(async () => (await pool.client.zrange(pool.key('sessions'),
     0, -1)).join() === sid, 'only the session is left');
-  assert.ok(worker.log.match(/no entry of ours, discarded/g).length >= 13);
+  assert.equal(worker.log.match(/a dead letter now/g).length, 13);
+  const dead = await pool.dead();
+  assert.equal(dead.length, 13);
+  assert.deepEqual(dead.filter(({ reason }) => reason === 'damaged')
+    .map(({ from, what }) => [from, what]), [['sessions', damaged]]);
+  const ann = await stage.state('ann', 'idle');
+  assert.equal(ann.last_reason, 'failed');
+  assert.equal(ann.reserved, undefined);
 });
 
 test('LiveKit down at the end: the room goes when it is back', async () => {
