@@ -45,6 +45,9 @@ sub prepare {
     my @changes = (
         [qr{^load_module .*\n}m, $modules],
         [qr{^user .*\n}m, $> ? '' : "user root;\n"],
+        [qr{^http \{\n}m, "http {\n" . join '', map {
+            "${_}_temp_path $Dir/$_;\n"
+        } qw(client_body proxy fastcgi uwsgi scgi)],
         [qr{65536}, 1024],
         [qr{32768}, 512],
         [qr{/run/nginx\.pid}, "$Dir/nginx.pid"],

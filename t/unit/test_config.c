@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -295,8 +296,8 @@ words_are_checked(void **state)
             "that can be written to");
     refused("history sqlite .\n",
             "1: history \".\": expected a file, found a folder");
-    refused("history sqlite /dev/null\n",
-            "1: history \"/dev/null\": expected a file, found no file");
+    refused("history sqlite pipe\n",
+            "1: history \"pipe\": expected a file, found no file");
 }
 
 
@@ -442,6 +443,8 @@ strange_files_are_refused(void **state)
 static int
 set_up(void **state)
 {
+    char pipe_path[128];
+
     (void) state;
 
     if (mkdtemp(folder) == NULL) {
@@ -450,8 +453,9 @@ set_up(void **state)
 
     snprintf(path, sizeof(path), "%s/worker.conf", folder);
     write_file("secret", SECRET "\n");
+    snprintf(pipe_path, sizeof(pipe_path), "%s/pipe", folder);
 
-    return 0;
+    return mkfifo(pipe_path, 0600);
 }
 
 
@@ -459,7 +463,7 @@ static int
 tear_down(void **state)
 {
     static const char *const names[] = { "worker.conf", "secret", "password",
-                                         "short" };
+                                         "short", "pipe" };
     char file_path[128];
 
     (void) state;
