@@ -32,7 +32,7 @@ redis('HSET', key('stats'), 'wait_ms', 100);
 --- request
 GET /api/session
 --- response_body_like chomp
-^\{"userId":"user-1","state":"waiting","version":1\d{12},"pointsLeft":15,"pointsResetAt":null,"lastSessionTimestamp":null,"isWaitingInQueue":true,"waitingSince":1700000000,"queue":\{"position":2,"estimatedWait":1\},"session":null,"last":null\}$
+^\{"userId":"user-1","state":"waiting","version":1\d{12},"pointsLeft":15,"pointsResetAt":null,"lastSessionTimestamp":null,"isWaitingInQueue":true,"waitingSince":1700000000,"queue":\{"position":2,"estimatedWait":\d{8}\},"session":null,"last":null\}$
 
 
 

@@ -189,13 +189,30 @@ test('touch: alive, closed, and those who do not wait', async () => {
   assert.deepEqual(await pool.user('eve'), {});
 });
 
-test('the estimate is what is left of the average wait', async () => {
-  assert.equal((await pool.join('ann')).estimate, '');
-  await client.hset(pool.key('stats'), 'wait_ms', 12000);
-  assert.equal((await pool.join('bob')).estimate, '12');
-  await client.hset(pool.key('user', 'bob'), 'waiting_since', 1);
-  assert.equal((await pool.view('bob')).estimate, '1');
-});
+test('the estimate: what is left of the average wait, and is honest later',
+  async () => {
+    assert.equal((await pool.join('ann')).estimate, '');
+    await client.hset(pool.key('stats'), 'wait_ms', 120000);
+    await pool.join('bob');
+    for (const [waitedS, estimateS] of [[0, 120], [30, 90], [59, 61],
+      [60, 60], [100, 60], [120, 60], [200, 100], [1200, 600]]) {
+      await client.hset(pool.key('user', 'bob'), 'waiting_since',
+        await pool.now() - 1000 * waitedS);
+      const told = Number((await pool.view('bob')).estimate);
+      assert.ok(Math.abs(told - estimateS) <= 5, `${waitedS}: ${told}`);
+    }
+  });
+
+test('the estimate is at least a second, and none of what is no number',
+  async () => {
+    await client.hset(pool.key('stats'), 'wait_ms', 0);
+    assert.equal((await pool.join('ann')).estimate, '1');
+    await client.hset(pool.key('user', 'ann'), 'waiting_since',
+      await pool.now() + 60000);
+    assert.equal((await pool.view('ann')).estimate, '1');
+    await client.hset(pool.key('stats'), 'wait_ms', 'long');
+    assert.equal((await pool.view('ann')).estimate, '');
+  });
 
 test('silence drops who was silent for too long, once', async () => {
   await pool.join('ann');

@@ -20,13 +20,17 @@ local function position_of(user, queue)
     return math.max(1, order - first + 1)
 end
 
+-- What is left of the average wait. Whoever has waited for most of it can no
+-- longer be told so: half of it is still to come, and half of what they have
+-- waited so far.
 local function estimate_of(user, stats, now)
     local average = tonumber(redis.call('HGET', stats, 'wait_ms') or nil)
     if not average then
         return ''
     end
-    local waited = now - (tonumber(user.waiting_since) or now)
-    return math.max(1, math.ceil((average - waited) / 1000))
+    local waited = math.max(0, now - (tonumber(user.waiting_since) or now))
+    local rest = math.max(average - waited, average / 2, waited / 2)
+    return math.max(1, math.ceil(rest / 1000))
 end
 
 -- The reply of a script: status, then the user's hash as it is now.
