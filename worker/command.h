@@ -45,6 +45,7 @@ struct convo_command {
 
 extern const convo_command_t convo_command_init;
 extern const convo_command_t convo_command_reports;
+extern const convo_command_t convo_command_export;
 
 /* --- reading the line --- */
 
@@ -69,17 +70,13 @@ int convo_command_options(const convo_command_t *self, int argc, char **argv,
 int convo_command_wrong(const convo_command_t *self, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* What is wrong, for convo_command_wrong() with the value. */
-#define CONVO_COMMAND_SINCE                                                   \
-    "--since \"%s\": expected 2026-11-22, 2026-11-22T14:40:00Z, epoch "       \
-    "seconds, or how long ago as 24h or 90d"
-#define CONVO_COMMAND_FORMAT "--format \"%s\": expected jsonl or csv"
-
-/* The value of --since as epoch seconds, or -1 when it is none. */
-int64_t convo_command_since(const char *value);
-
-/* The value of --format (NULL: JSON Lines): 0, or -1 when it is none. */
-int convo_command_format(const char *value, convo_rows_format_e *format);
+/*
+ * The line of a command that prints rows, "--since TIME --format FORMAT": sets
+ * since_s (epoch seconds, or -1 when it is not there) and format (JSON Lines
+ * when it is not there).  Returns as convo_command_options() does.
+ */
+int convo_command_rows(const convo_command_t *self, int argc, char **argv,
+                       int64_t *since_s, convo_rows_format_e *format);
 
 /* --- doing it --- */
 
@@ -98,5 +95,10 @@ const convo_config_t *convo_command_load(const char *path);
 /* Runs the collected calls on a connection that is made when there is none:
  * 0, or -1 when Redis does not answer, which has been told. */
 int convo_command_redis(const convo_command_t *self, convo_redis_t *redis);
+
+/* Tells on stderr how many entries of a stream (CONVO_KEY_...) still wait for
+ * the store, in all pools.  A Redis that is down is no failure here. */
+void convo_command_waiting(const convo_command_t *self,
+                           const convo_config_t *config, const char *stream);
 
 #endif /* CONVO_COMMAND_H */

@@ -37,36 +37,6 @@ on_report(void *data, const convo_store_report_t *report)
 }
 
 
-/* Says how many more there are; a Redis that is down is no failure here. */
-static void
-tell_waiting(const convo_command_t *self, const convo_config_t *config)
-{
-    convo_redis_t *redis = convo_redis_new(config, self->name);
-    int64_t waiting = 0;
-
-    convo_redis_begin(redis);
-    for (size_t i = 0; i < config->npools; i++) {
-        convo_redis_command(redis, "XLEN");
-        convo_redis_key(redis, &config->pools[i], CONVO_KEY_REPORTS, NULL, 0);
-    }
-
-    if (convo_redis_ready(redis) == 0 && convo_redis_run(redis) == 0) {
-        for (size_t i = 0; i < config->npools; i++) {
-            int64_t n = convo_reply_int(convo_redis_reply(redis, i));
-
-            waiting += n > 0 ? n : 0;
-        }
-    }
-
-    if (waiting > 0) {
-        convo_command_note(self, "%d more wait in Redis for the store",
-                           (int) waiting);
-    }
-
-    convo_redis_free(redis);
-}
-
-
 static int
 print_reports(const convo_command_t *self, const convo_config_t *config,
               int64_t since_s, convo_rows_format_e format)
@@ -95,29 +65,14 @@ print_reports(const convo_command_t *self, const convo_config_t *config,
 static int
 run(const convo_command_t *self, const char *path, int argc, char **argv)
 {
-    convo_command_option_t options[] = { { .name = "since", .has_value = 1 },
-                                         { .name = "format", .has_value = 1 } };
     convo_rows_format_e format;
     const convo_config_t *config;
-    int64_t since_s = 0;
-    int words, code;
+    int64_t since_s;
+    int code;
 
-    code = convo_command_options(self, argc, argv, options, 2, &words);
+    code = convo_command_rows(self, argc, argv, &since_s, &format);
     if (code >= 0) {
         return code;
-    }
-    if (words > 0) {
-        return convo_command_wrong(self, "unexpected \"%s\"", argv[1]);
-    }
-    if (options[0].value != NULL
-        && (since_s = convo_command_since(options[0].value)) < 0)
-    {
-        return convo_command_wrong(self, CONVO_COMMAND_SINCE,
-                                   options[0].value);
-    }
-    if (convo_command_format(options[1].value, &format) != 0) {
-        return convo_command_wrong(self, CONVO_COMMAND_FORMAT,
-                                   options[1].value);
     }
 
     config = convo_command_load(path);
@@ -125,8 +80,8 @@ run(const convo_command_t *self, const char *path, int argc, char **argv)
         return CONVO_COMMAND_FAILED;
     }
 
-    code = print_reports(self, config, since_s, format);
-    tell_waiting(self, config);
+    code = print_reports(self, config, since_s < 0 ? 0 : since_s, format);
+    convo_command_waiting(self, config, CONVO_KEY_REPORTS);
 
     return code;
 }

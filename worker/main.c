@@ -43,6 +43,7 @@ static const char usage[]
 static const convo_command_t *const commands[] = {
     &convo_command_init,
     &convo_command_reports,
+    &convo_command_export,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -123,6 +124,9 @@ read_options(int argc, char **argv, int *check)
 static int
 run_command(const char *path, int argc, char **argv)
 {
+    /* a reader that has gone is an error of a write */
+    signal(SIGPIPE, SIG_IGN);
+
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(commands[i]->name, argv[0]) == 0) {
             return commands[i]->run(commands[i], path, argc, argv);

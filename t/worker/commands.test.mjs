@@ -2,14 +2,14 @@
 // change, and what they say when one of the two is down.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 
 import { newSid, Pool } from '../node/pool.mjs';
-import { startRedis } from '../node/redis.mjs';
+import { root, startRedis } from '../node/redis.mjs';
 import { insert } from '../node/sqlite.mjs';
 import { binary, SECRET } from '../node/worker.mjs';
 
@@ -159,11 +159,108 @@ test('a wrong line is 2, tells why, and touches nothing', async () => {
     [['reports', '--format', 'xml'], /--format "xml": expected jsonl or csv/],
     [['reports', '-s'], /unknown option "-s"/],
     [['reports', '--sinc', '1h'], /unknown option "--sinc"/],
+    [['export'], /export: expected --since/],
+    [['export', '--since', 'ever'], /--since "ever": expected/],
   ]) {
     const { status, stdout, stderr } = await run(args);
     assert.deepEqual([status, stdout], [2, ''], args.join(' '));
     assert.match(stderr, why);
-    assert.match(stderr, /^Usage: convo-worker \[-c FILE\] reports /m);
+    assert.match(stderr, /^Usage: convo-worker \[-c FILE\] (reports|export) /m);
+  }
+});
+
+// --- export
+
+const session = (sessionId, end, userA = 'ann', userB = 'bob') => [
+  sessionId, userA, userB, end - 60, end, 60, end + 90 * 86400];
+
+async function storeSessions(...rows) {
+  await done(['init']);
+  insert(history, 'sessions', rows);
+}
+
+const names = ['sessionId', 'userA', 'userB', 'startTime', 'endTime',
+  'duration', 'expiresAt'];
+
+test('export: each session is a line of JSON', async () => {
+  const row = session(newSid(), now - 1, 'é "q"\\', 'bob');
+  await storeSessions(row);
+  const [line, ...more] = lines(await done(['export', '--since', '90d']));
+  assert.deepEqual([Object.keys(line), Object.values(line), more],
+    [names, row, []]);
+});
+
+test('export: CSV quotes what has to be quoted, and only that', async () => {
+  const [a, b] = [newSid(), newSid()].sort();
+  await storeSessions(session(a, now, 'x,"y"', '=z'),
+    session(b, now, 'two\r\nlines', "it's"));
+  const text = await done(['export', '--since=1h', '--format=csv']);
+  const numbers = `${now - 60},${now},60,${now + 90 * 86400}\r\n`;
+  const [head, ...rest] = text.split(/(?<=,\d+\r\n)|(?<=expiresAt\r\n)/);
+  assert.equal(head, `${names.join()}\r\n`);
+  assert.deepEqual(rest.sort(), [`${a},"x,""y""",=z,${numbers}`,
+    `${b},"two\r\nlines",it's,${numbers}`]);
+});
+
+test('export: an empty store, or none, has no rows', async () => {
+  assert.equal(await done(['export', '--since', '90d']), '');
+  await done(['init']);
+  assert.equal(await done(['export', '--since', '0']), '');
+  assert.equal(await done(['export', '--since', '0', '--format', 'csv']),
+    `${names.join()}\r\n`);
+});
+
+test('export: --since counts from the end of a session', async () => {
+  const [old, young, gone] = [newSid(), newSid(), newSid()];
+  await storeSessions(session(old, now - 7200), session(young, now - 3600),
+    session(gone, now - 91 * 86400));
+  const ids = async (since) => lines(await done(['export', '--since', since]))
+    .map((line) => line.sessionId).sort();
+  assert.deepEqual(await ids('0'), [old, young].sort());
+  assert.deepEqual(await ids(`${now - 3600}`), [young]);
+  assert.deepEqual(await ids(`${now - 3599}`), []);
+});
+
+test('export: a reader that goes, or a full disk, is 1 and told', async () => {
+  await storeSessions(...Array.from({ length: 20000 },
+    (_, i) => session(newSid(), now - i)));
+  const file = configure();
+  for (const [command, error] of [
+    ['| head -n 1 > /dev/null', 'Broken pipe'],
+    ['> /dev/full', 'No space left on device'],
+  ]) {
+    const { stdout, stderr } = spawnSync('bash', ['-c',
+      `"$1" -c "$2" export --since 90d ${command}; echo \${PIPESTATUS[0]}`,
+      'bash', binary, file], { encoding: 'utf8', timeout: 20000 });
+    assert.deepEqual([stdout, stderr],
+      ['1\n', `convo-worker: export: stdout: ${error}\n`]);
+  }
+});
+
+test('export: those that wait in Redis are counted on stderr', async () => {
+  await client.xadd(pool.key('ended'), '*', 'a', 'b');
+  const { status, stderr } = await run(['export', '--since', '1h']);
+  assert.deepEqual([status, stderr],
+    [0, 'convo-worker: export: 1 more wait in Redis for the store\n']);
+});
+
+test('export: a store that is no store is told, and 1', async () => {
+  writeFileSync(history, 'this is no database\n'.repeat(100));
+  const { status, stdout, stderr } = await run(['export', '--since', '1h']);
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.match(stderr, /^convo-worker: export: the store does not answer: /m);
+});
+
+// Athena knows columns in small letters.
+test('export: the tables for Athena have its columns, in order', () => {
+  const sql = readFileSync(path.join(root, 'deploy/athena.sql'), 'utf8');
+  const tables = [...sql.matchAll(/^CREATE EXTERNAL TABLE \w+ \(\n(.*?)^\)/gms)];
+  assert.equal(tables.length, 2);
+  for (const [, columns] of tables) {
+    assert.deepEqual([...columns.matchAll(/^ {4}(\w+) (\w+),?$/gm)]
+      .map(([, name, type]) => [name, type]),
+    names.map((name) => [name.toLowerCase(),
+      /^(session|user)/.test(name) ? 'string' : 'bigint']));
   }
 });
 
