@@ -20,7 +20,7 @@ LIBCONVO  := $(wildcard libconvo/*.c) $(SCRIPTS)
 WORKER    := $(wildcard worker/*.c)
 FIXTURES  := $(filter-out t/unit/test_%,$(wildcard t/unit/*.c))
 TESTS     := $(wildcard t/unit/test_*.c)
-PROGRAMS  := $(patsubst %.c,$(OUT)/%,$(wildcard t/aws/*.c))
+PROGRAMS  := $(patsubst %.c,$(OUT)/%,$(wildcard t/aws/*.c t/worker/*.c))
 
 objects    = $(patsubst %.c,$(OUT)/%.o,$(1))
 UNITS     := $(patsubst %.c,$(OUT)/%,$(TESTS))

@@ -240,7 +240,7 @@ static const convo_directive_t directives[] = {
     { "redis", 1, 3, set_redis, 0, 0, 0 },
     { "pool", 1, CONVO_CONFIG_POOLS, set_pool, 0, 0, 0 },
     { "livekit", 1, 4, convo_reader_set_livekit, 0, 0, 0 },
-    { "history", 2, 2, convo_reader_set_history, 0, 0, 0 },
+    { "history", 2, 6, convo_reader_set_history, 0, 0, 0 },
     { "match_interval", 1, 1, set_time, FIELD(match_interval_ms), 10, 60000 },
     { "batch", 1, 1, set_batch, FIELD(batch), 2, CONVO_PAIRING_MAX },
     { "lease", 1, 1, set_time, FIELD(lease_ms), 1000, 600000 },
@@ -461,8 +461,9 @@ check_whole(convo_reader_t *reader)
                             "key=KEY secret_file=PATH");
     }
 
-    if (config->history_path[0] == '\0') {
-        return fail(reader, "history: missing, expected history sqlite PATH");
+    if (config->history == CONVO_HISTORY_NONE) {
+        return fail(reader, "history: missing, expected history sqlite PATH "
+                            "or history dynamodb region=REGION");
     }
 
     if (config->lease_ms <= convo_config_round_ms(config)) {

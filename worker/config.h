@@ -15,6 +15,7 @@
 #include "convo_pairing.h"
 #include "convo_redis_url.h"
 #include "convo_secrets.h"
+#include "convo_sigv4.h"
 
 #include <limits.h>
 #include <stdint.h>
@@ -25,6 +26,10 @@
 #define CONVO_CONFIG_URL_MAX  255
 #define CONVO_CONFIG_NAME_MAX 63
 #define CONVO_CONFIG_ERROR    512
+
+/* DynamoDB takes 255 characters of a table's name. */
+#define CONVO_DYNAMODB_PREFIX_MAX  64
+#define CONVO_DYNAMODB_PROFILE_MAX 127
 
 /* What LiveKit is told for each room; no_show and absence stay below, so
  * that a room is never closed before its session is over. */
@@ -43,7 +48,19 @@ typedef struct {
     int64_t timeout_ms;
 } convo_livekit_config_t;
 
-typedef enum { CONVO_HISTORY_SQLITE } convo_history_kind_e;
+typedef enum {
+    CONVO_HISTORY_NONE, /* not configured yet */
+    CONVO_HISTORY_SQLITE,
+    CONVO_HISTORY_DYNAMODB,
+} convo_history_kind_e;
+
+typedef struct {
+    char region[CONVO_SIGV4_REGION_MAX + 1];
+    char endpoint[CONVO_CONFIG_URL_MAX + 1]; /* without a path */
+    char prefix[CONVO_DYNAMODB_PREFIX_MAX + 1];
+    char profile[CONVO_DYNAMODB_PROFILE_MAX + 1]; /* "": none is named */
+    int64_t timeout_ms;
+} convo_dynamodb_config_t;
 
 typedef struct {
     char name[CONVO_CONFIG_NAME_MAX + 1]; /* this worker's, in the streams */
@@ -57,7 +74,8 @@ typedef struct {
     convo_livekit_config_t livekit;
 
     convo_history_kind_e history;
-    char history_path[PATH_MAX];
+    char history_path[PATH_MAX];      /* of SQLite */
+    convo_dynamodb_config_t dynamodb;
 
     int64_t match_interval_ms;
     int64_t batch; /* even, 2 .. CONVO_PAIRING_MAX */

@@ -10,12 +10,9 @@
 convo_store_t *
 convo_store_new(const convo_config_t *config)
 {
-    switch (config->history) {
-    case CONVO_HISTORY_SQLITE:
-        break;
-    }
-
-    return convo_store_sqlite_new(config->history_path);
+    return config->history == CONVO_HISTORY_DYNAMODB
+               ? convo_store_dynamodb_new(&config->dynamodb)
+               : convo_store_sqlite_new(config->history_path);
 }
 
 

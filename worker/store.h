@@ -81,7 +81,8 @@ typedef struct convo_store convo_store_t;
 
 struct convo_store {
     /* Makes what the store keeps its records in (tables, indexes, expiry), as
-     * far as it is missing.  0 when all of it is there, or -1. */
+     * far as it is missing.  0 when all of it is there and of the right shape,
+     * or -1.  Blocks for minutes at most. */
     int (*init)(convo_store_t *store);
 
     /*
@@ -148,5 +149,6 @@ int convo_store_report_is_good(const convo_store_report_t *report);
 
 /* The kinds. */
 convo_store_t *convo_store_sqlite_new(const char *path);
+convo_store_t *convo_store_dynamodb_new(const convo_dynamodb_config_t *config);
 
 #endif /* CONVO_STORE_H */

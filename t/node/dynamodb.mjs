@@ -6,6 +6,7 @@
 // takes any key; another key or region is another set of tables.
 
 import { spawn } from 'node:child_process';
+import http from 'node:http';
 import path from 'node:path';
 
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
@@ -97,4 +98,96 @@ export async function newDynamo(options = {}) {
 
 export async function startDynamo(options = {}) {
   return (await newDynamo(options)).start();
+}
+
+// Stands before a DynamoDB and injects the faults that a test asks for:
+//
+//   faults.on('PutItem', ({ body, forward, request, response }) => answer);
+//
+// where an answer is { status, body, headers }, body an object or a text, and
+// none means that the response has been dealt with. forward(body) asks the
+// real one and resolves to its answer.
+class Faults {
+  constructor(target) {
+    Object.assign(this, { target, faults: new Map(), calls: [] });
+  }
+
+  async start() {
+    this.server = http.createServer((request, response) => {
+      this.serve(request, response).catch(() => response.destroy());
+    });
+    await new Promise((resolve) => {
+      this.server.listen(0, '127.0.0.1', resolve);
+    });
+    this.endpoint = `http://127.0.0.1:${this.server.address().port}`;
+    return this;
+  }
+
+  async serve(request, response) {
+    const chunks = [];
+    for await (const chunk of request) {
+      chunks.push(chunk);
+    }
+    const operation = request.headers['x-amz-target'].split('.')[1];
+    const body = JSON.parse(Buffer.concat(chunks));
+    const forward = (changed = body) => this.forward(request, changed);
+    const fault = this.faults.get(operation) ?? this.faults.get('*');
+
+    this.calls.push({ operation, body, headers: request.headers });
+    const answer = fault
+      ? await fault({ operation, body, forward, request, response })
+      : await forward();
+    if (answer) {
+      const text = typeof answer.body === 'string'
+        ? answer.body : JSON.stringify(answer.body);
+      response.writeHead(answer.status ?? 200, answer.headers).end(text);
+    }
+  }
+
+  forward(request, body) {
+    return new Promise((resolve, reject) => {
+      const { 'content-length': length, ...headers } = request.headers;
+      const out = http.request(`${this.target}/`, { method: 'POST', headers },
+        (answer) => {
+          const chunks = [];
+          answer.on('data', (chunk) => chunks.push(chunk));
+          answer.on('end', () => resolve({
+            status: answer.statusCode,
+            body: JSON.parse(Buffer.concat(chunks)),
+          }));
+        });
+      out.on('error', reject);
+      out.end(JSON.stringify(body));
+    });
+  }
+
+  on(operation, fault) {
+    this.faults.set(operation, fault);
+  }
+
+  off() {
+    this.faults.clear();
+    this.calls = [];
+  }
+
+  of(operation) {
+    return this.calls.filter((call) => call.operation === operation);
+  }
+
+  async stop() {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
+export function startFaults(target) {
+  return new Faults(target).start();
+}
+
+// An error as DynamoDB tells it.
+export function refusal(name, status = 400, message = 'as the test wants it') {
+  return {
+    status,
+    body: { __type: `com.amazonaws.dynamodb.v20120810#${name}`, message },
+  };
 }

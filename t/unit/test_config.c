@@ -189,7 +189,8 @@ what_is_missing_is_named(void **state)
     refused(REDIS HISTORY, " livekit: missing, expected livekit url=URL "
                            "key=KEY secret_file=PATH");
     refused(REDIS LIVEKIT,
-            " history: missing, expected history sqlite PATH");
+            " history: missing, expected history sqlite PATH or history "
+            "dynamodb region=REGION");
 }
 
 
@@ -205,7 +206,7 @@ unknown_and_repeated_directives_are_refused(void **state)
     refused("batch\n", "1: batch: expected 1 value, found 0");
     refused("batch 2 4\n", "1: batch: expected 1 value, found 2");
     refused("history sqlite\n",
-            "1: history: expected 2 values, found 1");
+            "1: history: expected 2 to 6 values, found 1");
 }
 
 
@@ -290,10 +291,13 @@ words_are_checked(void **state)
             "1: pool \"B\": expected 1 to 63 of a-z, 0-9 and \"-\"");
     refused("pool a b a\n", "1: pool \"a\": expected each pool once");
     refused("history dynamo x\n",
-            "1: history \"dynamo\": expected sqlite PATH");
+            "1: history \"dynamo\": expected sqlite PATH or dynamodb "
+            "region=REGION");
     refused("history sqlite /nowhere/at/all.db\n",
             "1: history \"/nowhere/at/all.db\": expected a file in a folder "
             "that can be written to");
+    refused("history sqlite history.db more\n",
+            "1: history: expected sqlite PATH");
     refused("history sqlite .\n",
             "1: history \".\": expected a file, found a folder");
     refused("history sqlite pipe\n",
@@ -380,6 +384,72 @@ livekit_is_checked_and_its_secret_never_told(void **state)
     assert_non_null(strstr(error, "livekit \"secret_file=short\": expected a "
                                   "file of secrets: "));
     assert_null(strstr(error, "tooshortsecret"));
+}
+
+
+static void
+dynamodb_is_taken(void **state)
+{
+    (void) state;
+
+    accepted(REDIS LIVEKIT "history dynamodb region=eu-central-1\n");
+    assert_int_equal(config.history, CONVO_HISTORY_DYNAMODB);
+    assert_string_equal(config.dynamodb.region, "eu-central-1");
+    assert_string_equal(config.dynamodb.endpoint,
+                        "https://dynamodb.eu-central-1.amazonaws.com");
+    assert_string_equal(config.dynamodb.prefix, "convo-");
+    assert_string_equal(config.dynamodb.profile, "");
+    assert_int_equal(config.dynamodb.timeout_ms, 2000);
+
+    accepted(REDIS LIVEKIT "history dynamodb region=cn-north-1 prefix=\n");
+    assert_string_equal(config.dynamodb.endpoint,
+                        "https://dynamodb.cn-north-1.amazonaws.com.cn");
+    assert_string_equal(config.dynamodb.prefix, "");
+
+    accepted(REDIS LIVEKIT "history dynamodb timeout=1m profile=a.b/c@d "
+                           "endpoint=http://[::1]:8000/ region=r\n");
+    assert_string_equal(config.dynamodb.endpoint, "http://[::1]:8000");
+    assert_string_equal(config.dynamodb.profile, "a.b/c@d");
+    assert_int_equal(config.dynamodb.timeout_ms, 60000);
+
+    accepted(WHOLE);
+    assert_int_equal(config.history, CONVO_HISTORY_SQLITE);
+}
+
+
+static void
+dynamodb_is_checked(void **state)
+{
+    (void) state;
+
+    refused("history dynamodb prefix=x\n",
+            "1: history: expected region=REGION");
+    refused("history dynamodb region=\n",
+            "1: history: expected region=REGION");
+    refused("history dynamodb region=eu.west\n",
+            "1: history \"region=eu.west\": expected letters, digits and "
+            "\"-\" only");
+    refused("history dynamodb region=r prefix=a/b\n",
+            "1: history \"prefix=a/b\": expected letters, digits and "
+            "\"-_.\" only");
+    refused("history dynamodb region=r prefix="
+            "1234567890123456789012345678901234567890123456789012345678901234"
+            "5\n",
+            "1: history \"prefix="
+            "1234567890123456789012345678901234567890123456789012345678901234"
+            "5\": expected at most 64 characters");
+    refused("history dynamodb region=r region=s\n",
+            "1: history \"region=s\": expected each option once");
+    refused("history dynamodb region=r endpoint=localhost:8000\n",
+            "1: history \"endpoint=localhost:8000\": expected "
+            "http://HOST[:PORT][/PATH] or the same with https");
+    refused("history dynamodb region=r endpoint=http://h/path\n",
+            "1: history \"endpoint=http://h/path\": expected no path");
+    refused("history dynamodb region=r timeout=99ms\n",
+            "1: history \"timeout=99ms\": expected a time from 100ms to 1m");
+    refused("history dynamodb region=r secret=x\n",
+            "1: history \"secret=x\": expected region=, endpoint=, prefix=, "
+            "profile= or timeout=");
 }
 
 
@@ -491,6 +561,8 @@ main(void)
         cmocka_unit_test(words_are_checked),
         cmocka_unit_test(redis_is_checked_and_its_password_never_told),
         cmocka_unit_test(livekit_is_checked_and_its_secret_never_told),
+        cmocka_unit_test(dynamodb_is_taken),
+        cmocka_unit_test(dynamodb_is_checked),
         cmocka_unit_test(the_lease_exceeds_a_round),
         cmocka_unit_test(dropping_comes_after_silence),
         cmocka_unit_test(strange_files_are_refused),

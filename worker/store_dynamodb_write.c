@@ -1,0 +1,573 @@
+/*
+ * Writing to the DynamoDB store; how records are written once and many at a
+ * time is told in store_dynamodb.h.
+ *
+ * What a batch leaves unprocessed (DynamoDB has taken the rest) is sent again
+ * after a pause, from our own copy of it, within the budget.
+ */
+
+#include "store_dynamodb.h"
+#include "dynamodb_item.h"
+#include "log.h"
+
+#include <string.h>
+
+/* BatchGetItem takes 100 keys, BatchWriteItem 25 items. */
+#define ITEMS_MAX   100
+#define BATCH       25
+#define BATCHES     (ITEMS_MAX / BATCH)
+#define CALLS       CONVO_DYNAMODB_CONNECTIONS
+#define REPORTS_MAX (CALLS / 2)
+
+/* Items of one table on their way; the keys' names are those of the table. */
+typedef struct {
+    convo_store_dynamodb_t *store;
+    const char *table;
+    const char *key[2]; /* the second may be NULL */
+    json_t *item[ITEMS_MAX];
+    size_t n;
+} items_t;
+
+static const char user_update[]
+    = "SET #pool = :pool, #points = :points, #pointsLeft = :pointsLeft,"
+      " #pointsSpent = :pointsSpent, #windowEndsAt = :windowEndsAt,"
+      " #lastSessionTimestamp = :lastSessionTimestamp,"
+      " #isWaitingInQueue = :isWaitingInQueue,"
+      " #bannedUntil = :bannedUntil, #version = :version";
+
+static const char user_condition[]
+    = "attribute_not_exists(#version) OR #version < :version";
+
+static const char block_update[]
+    = "SET #pool = if_not_exists(#pool, :pool) ADD #blocked :peer";
+
+
+/* --- items --- */
+
+/* Whether both are the same item by their keys. */
+static int
+is_same(const items_t *items, const json_t *one, const json_t *other)
+{
+    for (size_t i = 0; i < 2 && items->key[i] != NULL; i++) {
+        if (!json_equal(json_object_get(one, items->key[i]),
+                        json_object_get(other, items->key[i])))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* The index of an item with these keys, or n. */
+static size_t
+find(const items_t *items, const json_t *keys)
+{
+    size_t i = 0;
+
+    while (i < items->n && !is_same(items, items->item[i], keys)) {
+        i++;
+    }
+
+    return i;
+}
+
+
+static void
+drop(items_t *items, size_t index)
+{
+    json_decref(items->item[index]);
+    items->item[index] = items->item[--items->n];
+}
+
+
+static void
+drop_all(items_t *items)
+{
+    while (items->n > 0) {
+        drop(items, items->n - 1);
+    }
+}
+
+
+/* Takes over the item: a batch may hold each only once.  -1: it is none. */
+static int
+add(items_t *items, json_t *item)
+{
+    if (item == NULL) {
+        convo_dynamodb_set_why(items->store->dynamodb,
+                               "a record that no store can hold");
+        return -1;
+    }
+
+    if (find(items, item) < items->n) {
+        json_decref(item);
+    } else {
+        items->item[items->n++] = item;
+    }
+
+    return 0;
+}
+
+
+static int
+no_answer_of_ours(const items_t *items)
+{
+    convo_dynamodb_set_why(items->store->dynamodb,
+                           "an answer that is not DynamoDB's");
+
+    return -1;
+}
+
+
+/* --- those that are there already --- */
+
+/* The keys of all items as a request for them. */
+static json_t *
+keys_request(const items_t *items)
+{
+    json_t *names = json_object(), *keys = json_array();
+    const char *projection = items->key[1] != NULL ? "#k0, #k1" : "#k0";
+
+    json_object_set_new(names, "#k0", json_string(items->key[0]));
+    if (items->key[1] != NULL) {
+        json_object_set_new(names, "#k1", json_string(items->key[1]));
+    }
+
+    for (size_t i = 0; i < items->n; i++) {
+        json_t *key = json_object();
+
+        for (size_t j = 0; j < 2 && items->key[j] != NULL; j++) {
+            json_object_set(key, items->key[j],
+                            json_object_get(items->item[i], items->key[j]));
+        }
+        json_array_append_new(keys, key);
+    }
+
+    return json_pack("{s:{s:{s:o, s:b, s:s, s:o}}}", "RequestItems",
+                     items->table, "Keys", keys, "ConsistentRead", 1,
+                     "ProjectionExpression", projection,
+                     "ExpressionAttributeNames", names);
+}
+
+
+/* Drops those of the answer.  The unprocessed request, or NULL: none is left;
+ * -1 in *error: the answer is rubbish. */
+static json_t *
+drop_found(items_t *items, const json_t *answer, int *error)
+{
+    const json_t *found, *left;
+    json_t *item;
+    size_t i;
+
+    found = json_object_get(json_object_get(answer, "Responses"),
+                            items->table);
+    left = json_object_get(answer, "UnprocessedKeys");
+
+    if (!json_is_array(found) && json_object_size(left) == 0) {
+        *error = no_answer_of_ours(items);
+        return NULL;
+    }
+
+    json_array_foreach(found, i, item)
+    {
+        size_t index = find(items, item);
+
+        if (index < items->n) {
+            drop(items, index);
+        }
+    }
+
+    return json_object_size(left) > 0 && items->n > 0 ? keys_request(items)
+                                                       : NULL;
+}
+
+
+/* Drops the items that the table has. */
+static int
+drop_those_there(items_t *items)
+{
+    json_t *request = keys_request(items);
+    int error = 0;
+
+    while (request != NULL) {
+        json_t *answer = convo_store_dynamodb_call(
+            items->store, "BatchGetItem", request, NULL);
+
+        if (answer == NULL) {
+            return -1;
+        }
+
+        request = drop_found(items, answer, &error);
+        json_decref(answer);
+
+        if (request != NULL && convo_dynamodb_pause(items->store->dynamodb))
+        {
+            json_decref(request);
+            convo_dynamodb_set_why(items->store->dynamodb,
+                                   "throttled: keys are left unprocessed");
+            return -1;
+        }
+    }
+
+    return error;
+}
+
+
+/* --- one alone --- */
+
+static int
+put_one(items_t *items)
+{
+    convo_dynamodb_result_e result;
+    json_t *request, *answer;
+
+    request = json_pack("{s:s, s:O, s:s, s:{s:s}}", "TableName", items->table,
+                        "Item", items->item[0], "ConditionExpression",
+                        "attribute_not_exists(#k0)",
+                        "ExpressionAttributeNames", "#k0", items->key[0]);
+    answer = convo_store_dynamodb_call(items->store, "PutItem", request,
+                                       &result);
+    json_decref(answer);
+
+    return result == CONVO_DYNAMODB_OK || result == CONVO_DYNAMODB_CONDITION
+               ? 0
+               : -1;
+}
+
+
+/* --- batches --- */
+
+/* The items from first on as a request. */
+static json_t *
+batch_request(const items_t *items, size_t first)
+{
+    json_t *puts = json_array();
+
+    for (size_t i = first; i < items->n && i < first + BATCH; i++) {
+        json_array_append_new(puts, json_pack("{s:{s:O}}", "PutRequest",
+                                              "Item", items->item[i]));
+    }
+
+    return json_pack("{s:{s:o}}", "RequestItems", items->table, puts);
+}
+
+
+/* Marks those of the items that the answer says are unprocessed. */
+static int
+mark_unprocessed(const items_t *items, const json_t *answer, char *unprocessed)
+{
+    const json_t *tables = json_object_get(answer, "UnprocessedItems");
+    const json_t *list = json_object_get(tables, items->table);
+    json_t *entry;
+    size_t i;
+
+    if (!json_is_object(tables)
+        || (json_object_size(tables) > 0 && !json_is_array(list)))
+    {
+        return no_answer_of_ours(items);
+    }
+
+    json_array_foreach(list, i, entry)
+    {
+        const json_t *put = json_object_get(entry, "PutRequest");
+        size_t index = find(items, json_object_get(put, "Item"));
+
+        if (index == items->n) {
+            return no_answer_of_ours(items);
+        }
+        unprocessed[index] = 1;
+    }
+
+    return 0;
+}
+
+
+/* Sends all items once; those that were taken are dropped. */
+static int
+send_batches(items_t *items)
+{
+    convo_dynamodb_call_t calls[BATCHES] = { { 0 } };
+    char unprocessed[ITEMS_MAX] = { 0 };
+    size_t n = (items->n + BATCH - 1) / BATCH;
+    int result;
+
+    for (size_t i = 0; i < n; i++) {
+        calls[i].operation = "BatchWriteItem";
+        calls[i].request = batch_request(items, i * BATCH);
+    }
+
+    result = convo_dynamodb_run(items->store->dynamodb, calls, n);
+
+    for (size_t i = 0; i < n && result == 0; i++) {
+        result = mark_unprocessed(items, calls[i].answer, unprocessed);
+    }
+
+    convo_dynamodb_release(calls, n);
+
+    for (size_t i = items->n; i > 0 && result == 0; i--) {
+        if (!unprocessed[i - 1]) {
+            drop(items, i - 1);
+        }
+    }
+
+    return result;
+}
+
+
+static int
+put_batches(items_t *items)
+{
+    while (items->n > 0) {
+        if (send_batches(items) != 0) {
+            return -1;
+        }
+        if (items->n > 0 && convo_dynamodb_pause(items->store->dynamodb) != 0)
+        {
+            convo_dynamodb_set_why(items->store->dynamodb,
+                                   "throttled: %zu items are left unprocessed",
+                                   items->n);
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Writes the items that are not there, and drops all. */
+static int
+put_fresh(items_t *items)
+{
+    int result = 0;
+
+    if (items->n == 1) {
+        result = put_one(items);
+    } else if (items->n > 1) {
+        result = drop_those_there(items);
+        if (result == 0) {
+            result = put_batches(items);
+        }
+    }
+
+    drop_all(items);
+
+    return result == 0 ? 0 : convo_store_dynamodb_fail(items->store, "writing");
+}
+
+
+int
+convo_store_dynamodb_write(convo_store_t *store,
+                           const convo_store_session_t *sessions, size_t n)
+{
+    convo_store_dynamodb_t *self = (convo_store_dynamodb_t *) store;
+    items_t items = { .store = self, .table = self->sessions,
+                      .key = { "sessionId", NULL } };
+
+    for (size_t i = 0; i < n; i++) {
+        if (items.n == 0) {
+            convo_dynamodb_begin(self->dynamodb);
+        }
+
+        if (add(&items, convo_dynamodb_item_session(&sessions[i])) != 0) {
+            drop_all(&items);
+            return convo_store_dynamodb_fail(self, "writing");
+        }
+
+        if (items.n == ITEMS_MAX && put_fresh(&items) != 0) {
+            return -1;
+        }
+    }
+
+    return put_fresh(&items);
+}
+
+
+/* --- users --- */
+
+static json_t *
+user_request(const convo_store_dynamodb_t *self,
+             const convo_store_user_t *user)
+{
+    static const char *const names[] = {
+        "pool", "points", "pointsLeft", "pointsSpent", "windowEndsAt",
+        "lastSessionTimestamp", "isWaitingInQueue", "bannedUntil", "version",
+    };
+    json_t *aliases = json_object();
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char alias[32] = "#";
+
+        json_object_set_new(aliases, strcat(alias, names[i]),
+                            json_string(names[i]));
+    }
+
+    return json_pack("{s:s, s:{s:o}, s:s, s:s, s:o, s:o}",
+                     "TableName", self->users,
+                     "Key", "userId", convo_dynamodb_string(user->user_id),
+                     "UpdateExpression", user_update,
+                     "ConditionExpression", user_condition,
+                     "ExpressionAttributeNames", aliases,
+                     "ExpressionAttributeValues",
+                     convo_dynamodb_item_user(user));
+}
+
+
+/* At most CALLS users; that the store has a newer version is no failure. */
+static int
+update_users(convo_store_dynamodb_t *self, const convo_store_user_t *users,
+             size_t n)
+{
+    convo_dynamodb_call_t calls[CALLS] = { { 0 } };
+    int result = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        calls[i].operation = "UpdateItem";
+        calls[i].request = user_request(self, &users[i]);
+
+        if (calls[i].request == NULL) {
+            convo_dynamodb_set_why(self->dynamodb,
+                                   "a record that no store can hold");
+            result = -1;
+        }
+    }
+
+    if (result == 0) {
+        result = convo_dynamodb_run(self->dynamodb, calls, n);
+    }
+
+    convo_dynamodb_release(calls, n);
+
+    return result == 0 ? 0 : convo_store_dynamodb_fail(self, "writing");
+}
+
+
+int
+convo_store_dynamodb_put_users(convo_store_t *store,
+                               const convo_store_user_t *users, size_t n)
+{
+    convo_store_dynamodb_t *self = (convo_store_dynamodb_t *) store;
+
+    for (size_t i = 0; i < n; i += CALLS) {
+        convo_dynamodb_begin(self->dynamodb);
+
+        if (update_users(self, users + i, n - i < CALLS ? n - i : CALLS) != 0)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* --- reports --- */
+
+static json_t *
+block_request(const convo_store_dynamodb_t *self, const char *user_id,
+              const char *peer, const char *pool)
+{
+    return json_pack("{s:s, s:{s:o}, s:s, s:{s:s, s:s}, s:{s:o, s:{s:[s]}}}",
+                     "TableName", self->users,
+                     "Key", "userId", convo_dynamodb_string(user_id),
+                     "UpdateExpression", block_update,
+                     "ExpressionAttributeNames", "#pool", "pool",
+                     "#blocked", "blocked",
+                     "ExpressionAttributeValues",
+                     ":pool", convo_dynamodb_string(pool),
+                     ":peer", "SS", peer);
+}
+
+
+/*
+ * An item has room for some thousands of blocks.  One that is full takes no
+ * more, for ever: the block then stands in Redis alone, and that is told, as
+ * nothing behind it may be held up by it.
+ */
+static int
+judge_blocks(const convo_dynamodb_call_t *calls, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (calls[i].result == CONVO_DYNAMODB_TOO_LARGE) {
+            convo_log(CONVO_LOG_ERROR, "store",
+                      "a user has more blocks than an item of DynamoDB can "
+                      "hold: this one is kept by Redis alone");
+        } else if (calls[i].result != CONVO_DYNAMODB_OK) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Both directions of at most REPORTS_MAX pairs. */
+static int
+add_blocks(convo_store_dynamodb_t *self, const convo_store_report_t *reports,
+           size_t n)
+{
+    convo_dynamodb_call_t calls[REPORTS_MAX * 2] = { { 0 } };
+    int result = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const convo_store_report_t *report = &reports[i];
+
+        calls[i * 2].request = block_request(self, report->reporter,
+                                             report->reported, report->pool);
+        calls[i * 2 + 1].request = block_request(
+            self, report->reported, report->reporter, report->pool);
+    }
+
+    for (size_t i = 0; i < n * 2; i++) {
+        calls[i].operation = "UpdateItem";
+
+        if (calls[i].request == NULL) {
+            convo_dynamodb_set_why(self->dynamodb,
+                                   "a record that no store can hold");
+            result = -1;
+        }
+    }
+
+    if (result == 0) {
+        convo_dynamodb_run(self->dynamodb, calls, n * 2);
+        result = judge_blocks(calls, n * 2);
+    }
+
+    convo_dynamodb_release(calls, n * 2);
+
+    return result == 0 ? 0 : convo_store_dynamodb_fail(self, "writing");
+}
+
+
+int
+convo_store_dynamodb_put_reports(convo_store_t *store,
+                                 const convo_store_report_t *reports, size_t n)
+{
+    convo_store_dynamodb_t *self = (convo_store_dynamodb_t *) store;
+    items_t items = { .store = self, .table = self->reports,
+                      .key = { "sessionId", "reporter" } };
+
+    for (size_t i = 0; i < n; i += REPORTS_MAX) {
+        size_t part = n - i < REPORTS_MAX ? n - i : REPORTS_MAX;
+
+        convo_dynamodb_begin(self->dynamodb);
+
+        if (add_blocks(self, reports + i, part) != 0) {
+            return -1;
+        }
+
+        for (size_t j = i; j < i + part; j++) {
+            if (add(&items, convo_dynamodb_item_report(&reports[j])) != 0) {
+                drop_all(&items);
+                return convo_store_dynamodb_fail(self, "writing");
+            }
+        }
+
+        if (put_fresh(&items) != 0) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
