@@ -30,11 +30,13 @@ ASAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 NGINX_OWN := -fno-sanitize=nonnull-attribute,alignment
 
 FUZZ_SECONDS ?= 20
+LONG_FUZZ_SECONDS ?= 120
+LONG_SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 FUZZERS   := $(patsubst %.c,$(OUT)/%,$(wildcard t/fuzz/fuzz_*.c))
 
-.PHONY: help run up down test test-nginx lint asan fuzz bench build module \
-        test-module worker units fuzzers fuzz-targets page install clean \
-        setup-build setup-run setup-test setup-bench
+.PHONY: help run up down test test-long torture test-nginx lint asan fuzz \
+        bench build module test-module worker units fuzzers fuzz-targets page \
+        install clean setup-build setup-run setup-test setup-bench
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -57,6 +59,13 @@ down:                   ## end what `make up` started
 
 test: setup-test build page test-module units fuzzers ## every suite, no skips
 	@t/all
+
+test-long: setup-test build fuzzers     ## ten seeds of torture, long fuzzing
+	@node t/torture/main.mjs 60 $(LONG_SEEDS)
+	@t/fuzz/run $(LONG_FUZZ_SECONDS)
+
+torture: setup-test build   ## the torture test; SECONDS=60 SEED=any
+	@node t/torture/main.mjs $(or $(SECONDS),60) $(SEED)
 
 test-nginx: setup-test test-module  ## the Test::Nginx suites of the edge
 	@t/run

@@ -1,0 +1,48 @@
+// Judges the recording of a run: a list of broken promises, empty when all
+// held. Pure: what it is given is all it looks at (see main.mjs for the
+// shape), so that checker.test.mjs can give it broken recordings.
+
+import * as end from './laws/end.mjs';
+import * as history from './laws/history.mjs';
+import * as joins from './laws/joins.mjs';
+import * as points from './laws/points.mjs';
+import * as sessions from './laws/sessions.mjs';
+import * as states from './laws/states.mjs';
+
+export const laws = {
+  transitions: states.transitions,
+  documents: states.documents,
+  versionsRise: states.versionsRise,
+  logIsWhole: states.logIsWhole,
+  waits: joins.waits,
+  refusals: joins.refusals,
+  answers: joins.answers,
+  pairs: sessions.pairs,
+  sidesAgree: sessions.sidesAgree,
+  blocks: sessions.blocks,
+  course: sessions.course,
+  admission: sessions.admission,
+  ledger: points.ledger,
+  admittedWithPoints: points.admittedWithPoints,
+  toldPoints: points.toldPoints,
+  stored: history.stored,
+  handedOver: history.handedOver,
+  toldLast: history.toldLast,
+  read: history.read,
+  settled: end.settled,
+  queue: end.queue,
+  everyoneKnows: end.everyoneKnows,
+  health: end.health,
+  enough: end.enough,
+};
+
+// Each objection: { law, kind, text, user, session, at }.
+export function check(run) {
+  const objections = [];
+  for (const [law, judge] of Object.entries(laws)) {
+    judge(run, (kind, text, about = {}) => {
+      objections.push({ law, kind, text, ...about });
+    });
+  }
+  return objections;
+}

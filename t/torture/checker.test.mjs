@@ -1,0 +1,274 @@
+// The checker objects to every broken promise: a good recording is spoilt in
+// one way at a time. A checker that cannot fail would be worthless.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { account } from './account.mjs';
+import { check, laws } from './checker.mjs';
+import { BEGAN, finish, goodStory, NO_SHOW, SID } from './story.mjs';
+
+function judge(spoil = () => {}) {
+  const story = goodStory();
+  spoil(story);
+  const run = finish(story);
+  return { run, objections: check(run) };
+}
+
+// The command that set this field of this hash the nth time.
+function setting(story, key, field, n = 0) {
+  return story.units.flatMap(({ commands }) => commands).filter(
+    ([name, on, ...words]) => name === 'HSET' && on === `{default}:${key}`
+      && words.includes(field))[n];
+}
+
+function set(story, key, field, value, n = 0) {
+  const command = setting(story, key, field, n);
+  command[command.indexOf(field, 2) + 1] = String(value);
+}
+
+function drop(story, key, field, n = 0) {
+  const command = setting(story, key, field, n);
+  command.splice(command.indexOf(field, 2), 2);
+}
+
+const told = (story, n) => story.told[n].document;
+const request = (story, user, what) => story.requests.find(
+  (one) => one.user === user && one.what === what);
+
+// law: [what is wrong, how to spoil the story so]
+const broken = {
+  transitions: [
+    ['a state that is none', (s) => set(s, 'user:carl', 'state', 'lost', 1)],
+    ['idle to live', (s) => set(s, 'user:carl', 'state', 'live')],
+    ['a change under the same version',
+      (s) => set(s, 'user:carl', 'version', BEGAN + 20, 1)],
+    ['a version that falls', (s) => set(s, 'user:bob', 'version', 5, 2)],
+    ['points that change under no version',
+      (s) => s.unit(20000, ['HSET', '{default}:user:ann', 'spent', '0'])],
+    ['waiting without a ticket', (s) => drop(s, 'user:dora', 'ticket')],
+    ['idle with a ticket', (s) => s.units.forEach(({ commands }) => commands
+      .forEach((command) => command[0] === 'HDEL' && command.splice(
+        command.indexOf('ticket'), 1)))],
+  ],
+  documents: [
+    ['a version that never was', (s) => { told(s, 0).version += 1; }],
+    ['another state', (s) => { told(s, 0).state = 'waiting'; }],
+    ['another session', (s) => { told(s, 0).session.sessionId = NO_SHOW; }],
+    ['another user', (s) => { told(s, 0).userId = 'bob'; }],
+    ['a session without a token', (s) => {
+      told(s, 0).session.hasToken = false;
+    }],
+    ['an acknowledged join that never was', (s) => {
+      s.units.splice(s.units.findIndex(({ commands }) =>
+        commands[0][1].endsWith('dora')), 1);
+    }],
+    ['other points', (s) => { told(s, 0).pointsLeft = 3; }],
+    ['another end', (s) => { told(s, 4).last.reason = 'failed'; }],
+    ['another time of waiting', (s) => {
+      request(s, 'dora', 'join').body.waitingSince -= 1;
+    }],
+  ],
+  versionsRise: [
+    ['a stream that falls back', (s) => {
+      const late = s.told.findLast(({ user }) => user === 'ann');
+      s.told.push({ ...late, at: late.at + 5000, document: told(s, 0) });
+    }],
+    ['an answer older than what was told', (s) => {
+      request(s, 'ann', 'leave').body = told(s, 0);
+    }],
+  ],
+  logIsWhole: [
+    ['Redis ends otherwise than its log', (s) => {
+      s.dump.users.ann = { state: 'waiting', version: '1' };
+    }],
+    ['a user whom the log does not know', (s) => {
+      s.dump.users.eve = { state: 'idle', version: '1' };
+    }],
+  ],
+  waits: [
+    ['a wait that ends for no reason', (s) => {
+      s.requests = s.requests.filter(({ what, user }) =>
+        what !== 'leave' || user !== 'carl');
+    }],
+    ['dropped though heard of', (s) => {
+      s.requests.push({ ...request(s, 'dora', 'join'), what: 'poll',
+        sent: BEGAN + 30000, answered: BEGAN + 30005,
+        body: null });
+    }],
+    ['dropped at once', (s) => set(s, 'user:dora', 'version', BEGAN + 9000,
+      1)],
+    ['dropped right after a restart of Redis', (s) => s.faults.push({
+      kind: 'redis-kill', from: BEGAN + 25000, to: BEGAN + 26000 })],
+    ['failed for no reason', (s) => {
+      const command = setting(s, 'user:carl', 'state', 1);
+      command.push('last_reason', 'failed', 'last_sid', '');
+    }],
+  ],
+  refusals: [
+    ['no_points with points left', (s) => s.requests.push({ user: 'carl',
+      what: 'join', sent: BEGAN + 4000, answered: BEGAN + 4002, status: 429,
+      body: { code: 'no_points' } })],
+    ['another 429', (s) => s.requests.push({ user: 'carl', what: 'join',
+      sent: BEGAN, answered: BEGAN, status: 429, body: {} })],
+  ],
+  answers: [
+    ['a fault of the server', (s) => s.requests.push({ user: 'carl',
+      what: 'session', sent: BEGAN, answered: BEGAN, status: 500, body: {} })],
+    ['a refused token', (s) => { s.streams[0].status = 401; }],
+    ['no JSON', (s) => s.requests.push({ user: 'carl', what: 'leave',
+      sent: BEGAN, answered: BEGAN, status: 503, body: null, text: '<html>' })],
+  ],
+  pairs: [
+    ['in two sessions', (s) => s.units.splice(s.units.findIndex(
+      ({ commands }) => commands[0].includes('live')), 0, { at_s: 0,
+      commands: [['HSET', `{default}:session:${'c'.repeat(26)}`, 'state',
+        'matched', 'a', 'ann', 'b', 'carl', 'committed', '1', 'reserved',
+        '1']] })],
+    ['with oneself', (s) => set(s, `session:${NO_SHOW}`, 'b', 'ann')],
+    ['an ended session that comes back', (s) => s.unit(7000,
+      ['HSET', `{default}:session:${SID}`, 'state', 'live'])],
+    ['sides that change', (s) => s.unit(1500,
+      ['HSET', `{default}:session:${SID}`, 'b', 'carl'])],
+  ],
+  sidesAgree: [
+    ['a user in a session of others', (s) => set(s, 'user:bob', 'sid',
+      NO_SHOW)],
+    ['a user in a session that has ended', (s) => drop(s, 'user:bob', 'state',
+      3)],
+    ['another peer', (s) => set(s, 'user:ann', 'peer', 'carl')],
+  ],
+  blocks: [
+    ['a pair after a report', (s) => s.units.splice(-3, 0, { at_s: 0,
+      commands: [['SADD', '{default}:blocked:bob', 'ann']] })],
+  ],
+  course: [
+    ['a start without both', (s) => {
+      s.media = s.media.filter(({ psid }) => psid !== 'PA_2');
+    }],
+    ['a start before the other came', (s) => {
+      s.media.find(({ psid }) => psid === 'PA_2').at += 3000;
+    }],
+    ['a start that changes', (s) => s.unit(5000, ['HSET',
+      `{default}:session:${SID}`, 'start', String(BEGAN + 3000)])],
+    ['a deadline too late', (s) => set(s, `session:${SID}`, 'ends',
+      BEGAN + 90000)],
+    ['an end after the deadline', (s) => set(s, `session:${SID}`, 'ended',
+      BEGAN + 14000)],
+  ],
+  admission: [
+    ['refused in mid-session', (s) => s.media.push({ at: BEGAN + 2000,
+      what: 'refused', room: `default.${SID}`, identity: `${SID}-a`,
+      why: 'no such room' })],
+    ['a token that is no good', (s) => s.media.push({ at: BEGAN + 2000,
+      what: 'bad-token', room: `default.${SID}`, why: 'expired' })],
+  ],
+  ledger: [
+    ['charged twice', (s) => set(s, 'user:ann', 'spent', 2, 1)],
+    ['not charged', (s) => drop(s, 'user:ann', 'spent', 1)],
+    ['charged without a start', (s) => set(s, 'user:bob', 'spent', 2, 3)],
+    ['below zero', (s) => set(s, 'user:bob', 'spent', 4, 1)],
+    ['a longer window', (s) => set(s, 'user:ann', 'window_end',
+      BEGAN + 90000)],
+    ['too many reserved', (s) => set(s, `session:${SID}`, 'reserved', 3)],
+    ['a reservation that stays', (s) => s.units.forEach(({ commands }) =>
+      commands.forEach((command) => command[0] === 'HDEL'
+        && command.includes('reserved') && command.pop()))],
+  ],
+  admittedWithPoints: [
+    ['a place in the queue without points', (s) => {
+      set(s, 'user:ann', 'spent', 3, 1);
+    }],
+  ],
+  toldPoints: [
+    ['less than none', (s) => { told(s, 1).pointsLeft = -1; }],
+    ['more than all', (s) => { told(s, 1).pointsLeft = 4; }],
+  ],
+  stored: [
+    ['lost', (s) => { s.stored = []; }],
+    ['twice', (s) => s.stored.push(s.stored[0])],
+    ['another duration', (s) => {
+      s.stored = [{ ...s.stored[0], duration: 6 }];
+    }],
+    ['an attribute more', (s) => {
+      s.stored = [{ ...s.stored[0], note: '' }];
+    }],
+    ['an attribute less', (s) => {
+      const { expiresAt, ...row } = s.stored[0];
+      s.stored = [row];
+    }],
+    ['a session that never started', (s) => s.stored.push(
+      { ...s.stored[0], sessionId: NO_SHOW })],
+    ['a session that never was', (s) => s.stored.push(
+      { ...s.stored[0], sessionId: 'c'.repeat(26) })],
+  ],
+  handedOver: [
+    ['twice', (s) => s.units.push(s.units.find(
+      ({ commands }) => commands[0][0] === 'XADD'))],
+  ],
+  toldLast: [
+    ['another duration than stored', (s) => {
+      told(s, 4).last.duration = 4;
+    }],
+    ['other points than charged', (s) => {
+      told(s, 5).last.pointsSpent = 0;
+    }],
+    ['a session of others', (s) => {
+      told(s, 4).last = { ...told(s, 4).last };
+      s.told[4].user = 'carl';
+    }],
+  ],
+  read: [
+    ['missing', (s) => { s.histories.ann = []; }],
+    ['twice', (s) => s.histories.bob.push(s.histories.bob[0])],
+    ['another time', (s) => { s.histories.bob[0].startTime += 1; }],
+    ['tells who the other was', (s) => {
+      s.histories.ann[0].with = 'bob';
+    }],
+    ['of others', (s) => { s.histories.carl = s.histories.ann; }],
+  ],
+  settled: ['claims', 'sessions', 'closing', 'ended', 'events', 'dead',
+    'rooms'].map((what) => [`${what} left`, (s) => s.dump[what].push('x')]),
+  queue: [
+    ['waiting in no queue', (s) => {
+      s.dump.users.dora = { state: 'waiting', ticket: '1.2:dora' };
+    }],
+    ['a ticket twice', (s) => s.dump.queue.push('1.2:eve', '1.2:eve')],
+    ['in a session still', (s) => {
+      s.dump.users.dora = { state: 'live', sid: SID };
+    }],
+  ],
+  everyoneKnows: [
+    ['a stream that was not told the last', (s) => {
+      s.told = s.told.filter(({ document }) =>
+        document.version !== BEGAN + 13200);
+    }],
+  ],
+  health: [
+    ['a death', (s) => s.deaths.push({ at: BEGAN, part: 'worker0', how: '1' })],
+    ['a line in a log', (s) => s.notes.push('edge: [alert]')],
+  ],
+  enough: [
+    ['nothing happened', (s) => { s.settings = { ...s.settings,
+      leastSessions: 2 }; }],
+  ],
+};
+
+test('a recording in which all promises held', () => {
+  assert.deepEqual(judge().objections, []);
+});
+
+test('every law has been seen to object', () => {
+  assert.deepEqual(Object.keys(broken).sort(), Object.keys(laws).sort());
+});
+
+for (const [law, cases] of Object.entries(broken)) {
+  for (const [what, spoil] of cases) {
+    test(`${law}: ${what}`, () => {
+      const { run, objections } = judge(spoil);
+      assert.ok(objections.some((one) => one.law === law),
+        `no objection; others: ${JSON.stringify(objections)}`);
+      objections.forEach((one) => assert.match(account(run, one), /law/));
+    });
+  }
+}

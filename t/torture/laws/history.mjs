@@ -1,0 +1,134 @@
+// Promise 5: every session that started is in the history exactly once, with
+// the seven attributes, and is what both users were told and read.
+
+import { documentsOf } from './states.mjs';
+import { chargeOf, durationOf } from './points.mjs';
+
+const KEPT_S = 90 * 86400;
+const MOST = 50;
+const ATTRIBUTES = ['duration', 'endTime', 'expiresAt', 'sessionId',
+  'startTime', 'userA', 'userB'];
+
+// The row that a session should have, or null when it never started.
+function rowOf(sid, session) {
+  if (!session.start) {
+    return null;
+  }
+  const startTime = Math.floor(Number(session.start) / 1000);
+  const duration = durationOf(session);
+  return {
+    sessionId: sid, userA: session.a, userB: session.b, startTime,
+    endTime: startTime + duration, duration,
+    expiresAt: startTime + duration + KEPT_S,
+  };
+}
+
+function final(run) {
+  return new Map([...run.truth.sessions].map(
+    ([sid, changes]) => [sid, changes.at(-1).after]));
+}
+
+export function stored(run, object) {
+  const rows = new Map();
+  for (const row of run.stored) {
+    if (rows.has(row.sessionId)) {
+      object('history', 'stored twice', { session: row.sessionId });
+    }
+    rows.set(row.sessionId, row);
+  }
+  for (const [sid, session] of final(run)) {
+    const want = rowOf(sid, session);
+    const have = rows.get(sid);
+    const say = (text) => object('history', text,
+      { session: sid, user: session.a, at: Number(session.ended) });
+    rows.delete(sid);
+    if (want && !have) {
+      say('started, and is not in the store');
+    } else if (!want && have) {
+      say('never started, and is in the store');
+    } else if (want) {
+      compare(want, have).forEach(say);
+    }
+  }
+  for (const sid of rows.keys()) {
+    object('history', 'stored, and never was', { session: sid });
+  }
+}
+
+function compare(want, have) {
+  const names = Object.keys(have).sort().join(' ');
+  const wrong = ATTRIBUTES.filter((name) => want[name] !== have[name])
+    .map((name) => `${name} is ${have[name]}, should be ${want[name]}`);
+  return names === ATTRIBUTES.join(' ') ? wrong
+    : [...wrong, `its attributes are ${names}`];
+}
+
+// Written to the stream once each.
+export function handedOver(run, object) {
+  const seen = new Set();
+  for (const { sessionId } of run.truth.ended) {
+    if (seen.has(sessionId)) {
+      object('history', 'handed over twice', { session: sessionId });
+    }
+    seen.add(sessionId);
+  }
+}
+
+// What was told as "last" is what is stored.
+export function toldLast(run, object) {
+  const rows = new Map(run.stored.map((row) => [row.sessionId, row]));
+  const sessions = final(run);
+  for (const { user, at, document } of documentsOf(run)) {
+    const { last } = document;
+    if (!last?.sessionId) {
+      continue;
+    }
+    const row = rows.get(last.sessionId);
+    const session = sessions.get(last.sessionId);
+    const duration = row ? row.duration : 0;
+    const points = session ? chargeOf(session) : 0;
+    if (last.duration !== duration || last.pointsSpent !== points) {
+      object('history', `told ${last.duration} s and ${last.pointsSpent
+      } points, the store has ${duration} s, which is ${points}`,
+      { user, at, session: last.sessionId });
+    }
+    if (row && ![row.userA, row.userB].includes(user)) {
+      object('history', 'told of a session of others',
+        { user, at, session: last.sessionId });
+    }
+  }
+}
+
+// GET /api/history in the end: the user's own sessions, newest first.
+export function read(run, object) {
+  for (const [user, sessions] of Object.entries(run.histories)) {
+    const own = run.stored.filter(
+      ({ userA, userB }) => [userA, userB].includes(user));
+    const ids = new Set(sessions.map(({ sessionId }) => sessionId));
+    const say = (text, session) => object('history', text, { user, session });
+    if (ids.size !== sessions.length) {
+      say('the same session twice in the answer');
+    }
+    if (sessions.length !== Math.min(MOST, own.length)) {
+      say(`${sessions.length} sessions in the answer, ${own.length} stored`);
+    }
+    for (const row of own.length <= MOST ? own : []) {
+      const entry = sessions.find(
+        ({ sessionId }) => sessionId === row.sessionId);
+      const wrong = entry ? ['startTime', 'endTime', 'duration'].filter(
+        (name) => entry[name] !== row[name]) : ['missing'];
+      if (wrong.length) {
+        say(`in the answer wrong: ${wrong.join(' ')}`, row.sessionId);
+      }
+    }
+    if (sessions.some(({ endTime }, i) => i > 0
+      && endTime > sessions[i - 1].endTime)) {
+      say('the answer is not newest first');
+    }
+    const text = JSON.stringify(sessions);
+    if (own.some(({ userA, userB }) => text.includes(`"${
+      userA === user ? userB : userA}"`))) {
+      say('the answer tells who the other was');
+    }
+  }
+}

@@ -1,0 +1,204 @@
+// Promise 3: nobody is in two sessions, paired with themselves, or paired with
+// someone they reported or who reported them; and a session runs as section
+// "Points and sessions" says.
+
+import { stateOf } from './states.mjs';
+
+const ACTIVE = new Set(['matched', 'live']);
+
+// LiveKit tells whole seconds of those who left.
+const SECOND_MS = 1000;
+
+// All changes of users and sessions in the order in which they were.
+export function inOrder(truth) {
+  const list = [];
+  for (const [kind, map] of [['session', truth.sessions],
+    ['user', truth.users]]) {
+    for (const [id, changes] of map) {
+      changes.forEach((change) => list.push({ kind, id, ...change }));
+    }
+  }
+  return list.sort((a, b) => a.index - b.index);
+}
+
+// One session at a time, never with oneself, and both sides agree.
+export function pairs(run, object) {
+  const inside = new Map();
+  for (const { kind, id, before, after, at_s } of inOrder(run.truth)) {
+    if (kind !== 'session') {
+      continue;
+    }
+    const began = !before.state && ACTIVE.has(after.state);
+    const ended = ACTIVE.has(before.state) && !ACTIVE.has(after.state);
+    const say = (text, user) => object('pair', text,
+      { user, session: id, at: 1000 * at_s });
+    if (began && after.a === after.b) {
+      say('paired with themselves', after.a);
+    }
+    for (const user of began || ended ? [after.a, after.b] : []) {
+      if (began && inside.has(user)) {
+        say(`matched while in session ${inside.get(user)}`, user);
+      }
+      if (began) {
+        inside.set(user, id);
+      } else if (inside.get(user) === id) {
+        inside.delete(user);
+      }
+    }
+    if (!began && before.a && (before.a !== after.a || before.b !== after.b)) {
+      say('its sides changed');
+    }
+    if (before.state === 'ended' && after.state !== 'ended') {
+      say(`came back as ${after.state}`);
+    }
+  }
+}
+
+// A user's hash names a session that names the user, after every unit.
+export function sidesAgree(run, object) {
+  const sessions = new Map();
+  const users = new Map();
+  const list = inOrder(run.truth);
+  let touched = new Set();
+  list.forEach((change, i) => {
+    (change.kind === 'session' ? sessions : users)
+      .set(change.id, change.after);
+    if (change.kind === 'session') {
+      touched.add(change.after.a).add(change.after.b);
+    } else {
+      touched.add(change.id);
+    }
+    if (list[i + 1]?.index === change.index) {
+      return;
+    }
+    for (const user of touched) {
+      const text = disagreement(user, users.get(user) ?? {}, sessions);
+      if (text) {
+        object('pair', text, { user, at: 1000 * change.at_s });
+      }
+    }
+    touched = new Set();
+  });
+}
+
+function disagreement(user, hash, sessions) {
+  const state = stateOf(hash);
+  if (!ACTIVE.has(state)) {
+    return null;
+  }
+  const session = sessions.get(hash.sid) ?? {};
+  const peer = hash.side === 'a' ? session.b : session.a;
+  if (session.state !== state || session[hash.side] !== user
+    || peer !== hash.peer) {
+    return `${state} in session ${hash.sid}, which is ${
+      session.state} of ${session.a} and ${session.b}`;
+  }
+  return null;
+}
+
+// Nobody is paired with whom they reported before, or who reported them.
+export function blocks(run, object) {
+  const blocked = new Map();
+  run.truth.blocks.forEach(({ index, sub, other }) => {
+    const key = [sub, other].sort().join(' ');
+    blocked.set(key, Math.min(index, blocked.get(key) ?? Infinity));
+  });
+  for (const [sid, [first]] of run.truth.sessions) {
+    const { a, b } = first.after;
+    const since = blocked.get([a, b].sort().join(' '));
+    if (since !== undefined && since < first.index) {
+      object('pair', `${a} and ${b} had been reported`,
+        { user: a, session: sid, at: 1000 * first.at_s });
+    }
+  }
+}
+
+// It begins when both are in the room, ends at its deadline at the latest,
+// and what is told of it does not change afterwards.
+export function course(run, object) {
+  const rooms = presence(run.media);
+  for (const [sid, changes] of run.truth.sessions) {
+    let start = null;
+    for (const { before, after, at_s } of changes) {
+      const say = (text) => object('session', text,
+        { session: sid, user: after.a, at: 1000 * at_s });
+      if (before.start && before.start !== after.start) {
+        say(`its start changed from ${before.start} to ${after.start}`);
+      }
+      if (!before.start && after.start) {
+        start = Number(after.start);
+        check(run, after, rooms.get(`default.${sid}`), say);
+      }
+      if (after.state === 'ended' && start !== null
+        && !(Number(after.ended) <= Number(after.ends)
+          && Number(after.ended) >= start - SECOND_MS)) {
+        say(`ended at ${after.ended}, not between ${start} and ${after.ends}`);
+      }
+    }
+  }
+}
+
+function check(run, session, room, say) {
+  const start = Number(session.start);
+  const most = Math.min(60000 * Number(session.reserved),
+    Number(session.max_ms));
+  if (Number(session.ends) !== start + most) {
+    say(`ends ${session.ends - start} ms after its start, not ${most}`);
+  }
+  if (start < Number(session.committed)) {
+    say('started before its commit');
+  }
+  const together = ['a', 'b'].every((side) => (room?.[side] ?? []).some(
+    ({ from, to }) => from - SECOND_MS <= start && start <= to + SECOND_MS));
+  if (!together) {
+    say(`started at ${start}, when not both were in the room`);
+  }
+}
+
+// room -> { a: [{ from, to }], b: ... } as the stand-in saw it.
+export function presence(media) {
+  const rooms = new Map();
+  const open = new Map();
+  for (const { at, what, room, identity, psid } of media) {
+    if (what === 'entered') {
+      if (!rooms.has(room)) {
+        rooms.set(room, { a: [], b: [] });
+      }
+      const visit = { from: at, to: Infinity };
+      rooms.get(room)[identity.at(-1)].push(visit);
+      open.set(psid, visit);
+    } else if (what === 'left' && open.has(psid)) {
+      open.get(psid).to = at;
+    }
+  }
+  return rooms;
+}
+
+// Who was sent to a room was let in while the session was on.
+export function admission(run, object) {
+  for (const { at, what, room, identity, why } of run.media) {
+    const sid = room.split('.')[1];
+    if (what === 'bad-token') {
+      object('room', `a token was refused: ${why}`, { session: sid, at });
+    }
+    const changes = run.truth.sessions.get(sid) ?? [];
+    const end = changes.find(({ after }) => after.state === 'ended');
+    // when it ended, by the version of whoever was in it
+    const endedAt = end ? versionAt(run, end) : Infinity;
+    if (what === 'refused' && at < endedAt - 2) {
+      object('room', `${identity} was refused (${why}) though the session ${
+        end ? 'ended only later' : 'had not ended'}`, { session: sid, at });
+    }
+  }
+}
+
+function versionAt(run, { index, after }) {
+  for (const user of [after.a, after.b]) {
+    const change = (run.truth.users.get(user) ?? []).find(
+      (one) => one.index === index);
+    if (change) {
+      return Number(change.after.version);
+    }
+  }
+  return 1000 * Infinity;
+}

@@ -1,0 +1,103 @@
+// What was: the users and sessions of a pool after every unit of Redis's log.
+//
+// A change is { index, at_s, before, after }, with the hashes as they were
+// before and after the unit; a hash that is not there is {}.
+
+const KEY = /^\{[^}]+\}:(user|session|blocked|history):(.+)$/s;
+const PLAIN = /^\{[^}]+\}:(\w+)$/;
+
+// What changes without a transition: signs of life, and faults of a ticket.
+const QUIET = new Set(['seen', 'tries']);
+
+export class Truth {
+  constructor(units = []) {
+    this.hashes = new Map();
+    this.users = new Map();       // sub -> changes
+    this.sessions = new Map();    // sid -> changes
+    this.ended = [];              // entries of the stream of ended sessions
+    this.blocks = [];             // { index, at_s, sub, other }
+    this.units = units.length;
+    units.forEach((unit, index) => this.apply(unit, index));
+  }
+
+  apply(unit, index) {
+    const touched = new Map();
+    for (const words of unit.commands) {
+      this.command(words, touched, unit, index);
+    }
+    for (const [name, before] of touched) {
+      const [, kind, id] = KEY.exec(name);
+      const after = { ...this.hashes.get(name) };
+      const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+      if ([...names].some((field) => !QUIET.has(field)
+        && before[field] !== after[field])) {
+        this.note(kind === 'user' ? this.users : this.sessions, id,
+          { index, at_s: unit.at_s, before, after });
+      }
+    }
+  }
+
+  note(map, id, change) {
+    if (!map.has(id)) {
+      map.set(id, []);
+    }
+    map.get(id).push(change);
+  }
+
+  command([name, key, ...rest], touched, unit, index) {
+    const [, kind, id] = KEY.exec(key ?? '') ?? [];
+    if (kind === 'blocked' && name.toUpperCase() === 'SADD') {
+      rest.forEach((other) => this.blocks.push(
+        { index, at_s: unit.at_s, sub: id, other }));
+    }
+    if (kind === 'user' || kind === 'session') {
+      if (!touched.has(key)) {
+        touched.set(key, { ...this.hashes.get(key) });
+      }
+      this.change(name.toUpperCase(), key, rest);
+    }
+    if (PLAIN.exec(key ?? '')?.[1] === 'ended'
+      && name.toUpperCase() === 'XADD') {
+      this.ended.push({ index, ...this.entry(rest) });
+    }
+  }
+
+  // ID field value ... of an XADD, behind its options.
+  entry(rest) {
+    const first = rest.findIndex((word) => /^\d+-\d+$/.test(word));
+    const entry = {};
+    for (let i = first + 1; i < rest.length; i += 2) {
+      entry[rest[i]] = rest[i + 1];
+    }
+    return entry;
+  }
+
+  change(name, key, rest) {
+    const hash = this.hashes.get(key) ?? {};
+    this.hashes.set(key, hash);
+    switch (name) {
+    case 'HSET':
+    case 'HMSET':
+      for (let i = 0; i < rest.length; i += 2) {
+        hash[rest[i]] = rest[i + 1];
+      }
+      break;
+    case 'HDEL':
+      rest.forEach((field) => delete hash[field]);
+      break;
+    case 'HINCRBY':
+      hash[rest[0]] = String(Number(hash[rest[0]] ?? 0) + Number(rest[1]));
+      break;
+    case 'PEXPIRE':
+    case 'PEXPIREAT':
+    case 'PERSIST':
+      break;
+    case 'DEL':
+    case 'UNLINK':
+      this.hashes.delete(key);
+      break;
+    default:
+      throw new Error(`the log has ${name} of ${key}: not understood`);
+    }
+  }
+}
