@@ -116,6 +116,7 @@ ngx_int_t ngx_http_convo_session_join_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_convo_session_leave_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_convo_session_get_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_convo_session_history_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_convo_session_report_handler(ngx_http_request_t *r);
 
 /*
  * Holds the request until the caller's version is another one, or wait (s) is

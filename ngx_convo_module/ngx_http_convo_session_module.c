@@ -1,12 +1,14 @@
 
 /*
- * The session room: join, leave, session and history, the conversation API.
+ * The session room: join, leave, session, history and report, the conversation
+ * API.
  *
  *   convo_pool VALUE                the user's pool, may hold variables
  *   convo_points N [window=TIME]    points a user has per window
  *   convo_session_max TIME          the longest session
  *   convo_join, convo_leave,
- *   convo_session, convo_history    endpoints, one per location
+ *   convo_session, convo_history,
+ *   convo_report                    endpoints, one per location
  *
  *   $convo_pool                     the pool of this request
  *
@@ -67,6 +69,9 @@ static ngx_http_convo_session_endpoint_t
     ngx_http_convo_session_history_point =
     { ngx_http_convo_session_history_handler };
 
+static ngx_http_convo_session_endpoint_t  ngx_http_convo_session_report_point =
+    { ngx_http_convo_session_report_handler };
+
 
 static ngx_command_t  ngx_http_convo_session_commands[] = {
 
@@ -118,6 +123,13 @@ static ngx_command_t  ngx_http_convo_session_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       &ngx_http_convo_session_history_point },
+
+    { ngx_string("convo_report"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_convo_session_set_endpoint,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      &ngx_http_convo_session_report_point },
 
       ngx_null_command
 };

@@ -77,7 +77,10 @@ sub ask {
     my ($name, $value) = ($option{headers} // '') =~ /^(\S+): (.*)/;
     return HTTP::Tiny->new(timeout => 5, keep_alive => 0)->request(
         $option{method} // 'GET', "http://127.0.0.1:$Port{$where}$path",
-        { headers => { $name ? ($name => $value) : () } });
+        { headers => { $name ? ($name => $value) : (), $option{content}
+            ? ('Content-Type' => 'application/json') : () },
+          content => $option{content}
+            && JSON::PP::encode_json($option{content}) });
 }
 
 sub answers {
@@ -168,6 +171,9 @@ answers('a list of relays', 200, qr/"ttl":600/, 'site',
     '/api/turn-credentials', headers => $in);
 answers('one relay', 200, qr/^\{"urls"/, 'site', '/api/get-config',
     headers => $in);
+answers('a report', 404, qr/"code":"not_found"/, 'site', '/api/report',
+    method => 'POST', headers => $in, content => {
+        sessionId => 'a' x 26, reason => 'rude' });
 answers('nothing else', 404, qr/"status":404,"code":"not_found"/, 'site',
     '/api/nothing', headers => $in);
 is_problem('nothing else', ask('site', '/api/nothing', headers => $in));

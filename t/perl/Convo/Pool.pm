@@ -47,7 +47,8 @@ my $owner_pid = $$;
 
 # Directives for server {} that mount the API, each with more of its own.
 sub api (%more) {
-    my %default = map { $_ => '' } qw(join leave session history events);
+    my %default = map { $_ => '' } qw(join leave session history events
+        report);
     %more = (%default, %more);
     return join '', map {
         "location = /api/$_ { convo_$_; $more{$_} }\n"
