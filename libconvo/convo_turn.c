@@ -8,6 +8,7 @@
 
 #include "convo_turn.h"
 #include "convo_base64.h"
+#include "convo_url.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -16,7 +17,6 @@
 #include <strings.h>
 
 #define SHA1_LEN 20
-#define HOST_MAX 253
 
 
 int
@@ -56,88 +56,25 @@ convo_turn_credentials(convo_turn_credentials_t *credentials,
 }
 
 
-/* A URL that is being read, from left to right. */
-typedef struct {
-    const char *p;
-    const char *end;
-} reader_t;
-
-
+/* Whether the text goes on with the word, in any case; moves behind it. */
 static int
-take(reader_t *in, const char *word)
+take(const char **text, const char *end, const char *word)
 {
     size_t len = strlen(word);
 
-    if ((size_t) (in->end - in->p) < len
-        || strncasecmp(in->p, word, len) != 0)
-    {
+    if ((size_t) (end - *text) < len || strncasecmp(*text, word, len) != 0) {
         return 0;
     }
 
-    in->p += len;
+    *text += len;
     return 1;
-}
-
-
-static size_t
-skip(reader_t *in, const char *characters)
-{
-    const char *start = in->p;
-
-    while (in->p < in->end && *in->p != '\0'
-           && strchr(characters, *in->p) != NULL)
-    {
-        in->p++;
-    }
-
-    return (size_t) (in->p - start);
-}
-
-
-static const char *
-read_host(reader_t *in)
-{
-    size_t len;
-
-    if (take(in, "[")) {
-        if (skip(in, "0123456789abcdefABCDEF:.") < 2 || !take(in, "]")) {
-            return "has no IPv6 address between its brackets";
-        }
-
-        return NULL;
-    }
-
-    len = skip(in, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                   "0123456789.-_");
-
-    return len > 0 && len <= HOST_MAX ? NULL : "names no host";
-}
-
-
-static const char *
-read_port(reader_t *in)
-{
-    unsigned long port = 0;
-    const char *digits = in->p;
-
-    if (skip(in, "0123456789") == 0 || in->p - digits > 5) {
-        return "has no port from 1 to 65535 after its colon";
-    }
-
-    while (digits < in->p) {
-        port = port * 10 + (unsigned long) (*digits++ - '0');
-    }
-
-    return port >= 1 && port <= 65535
-               ? NULL
-               : "has no port from 1 to 65535 after its colon";
 }
 
 
 const char *
 convo_turn_url_error(const char *url, size_t len)
 {
-    reader_t in = { url, url + len };
+    const char *end = url + len;
     int relay = convo_turn_url_is_relay(url, len);
     const char *error;
 
@@ -145,40 +82,36 @@ convo_turn_url_error(const char *url, size_t len)
         return "is too long";
     }
 
-    if (!take(&in, "turn:") && !take(&in, "turns:") && !take(&in, "stun:")
-        && !take(&in, "stuns:"))
+    if (!take(&url, end, "turn:") && !take(&url, end, "turns:")
+        && !take(&url, end, "stun:") && !take(&url, end, "stuns:"))
     {
         return "does not begin with \"turn:\", \"turns:\", \"stun:\" or "
                "\"stuns:\"";
     }
 
-    if (take(&in, "//")) {
+    if (take(&url, end, "//")) {
         return "has a \"//\" that such an address does not have";
     }
 
-    error = read_host(&in);
-    if (error == NULL && take(&in, ":")) {
-        error = read_port(&in);
-    }
-
+    error = convo_url_authority(&url, end);
     if (error != NULL) {
         return error;
     }
 
-    if (relay && take(&in, "?transport=") && !take(&in, "udp")
-        && !take(&in, "tcp"))
+    if (relay && take(&url, end, "?transport=") && !take(&url, end, "udp")
+        && !take(&url, end, "tcp"))
     {
         return "has a transport that is neither \"udp\" nor \"tcp\"";
     }
 
-    return in.p == in.end ? NULL : "goes on after what such an address has";
+    return url == end ? NULL : "goes on after what such an address has";
 }
 
 
 int
 convo_turn_url_is_relay(const char *url, size_t len)
 {
-    reader_t in = { url, url + len };
+    const char *end = url + len;
 
-    return take(&in, "turn:") || take(&in, "turns:");
+    return take(&url, end, "turn:") || take(&url, end, "turns:");
 }

@@ -16,6 +16,7 @@
 #include "ngx_http_convo_livekit_conf.h"
 #include "ngx_http_convo_metrics.h"
 #include "ngx_http_convo_secret.h"
+#include "convo_url.h"
 
 
 typedef struct {
@@ -31,7 +32,6 @@ static char *ngx_http_convo_livekit_parameter(ngx_conf_t *cf,
     ngx_str_t *parameter);
 static char *ngx_http_convo_livekit_check(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_convo_livekit_t *livekit);
-static ngx_uint_t ngx_http_convo_livekit_is_url(ngx_str_t *url);
 static char *ngx_http_convo_livekit_webhook(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static void *ngx_http_convo_livekit_create_loc_conf(ngx_conf_t *cf);
@@ -291,11 +291,16 @@ static char *
 ngx_http_convo_livekit_check(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_convo_livekit_t *livekit)
 {
-    if (!ngx_http_convo_livekit_is_url(&livekit->url)) {
+    const char  *error;
+
+    error = convo_url_error((char *) livekit->url.data, livekit->url.len,
+                            "ws");
+    if (error) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" has the url \"%V\", expected "
-                           "\"wss://HOST[:PORT]\" or \"ws://HOST[:PORT]\"",
-                           &cmd->name, &livekit->url);
+                           "\"wss://HOST[:PORT]\" or \"ws://HOST[:PORT]\": "
+                           "this %s",
+                           &cmd->name, &livekit->url, error);
         return NGX_CONF_ERROR;
     }
 
@@ -320,37 +325,6 @@ ngx_http_convo_livekit_check(ngx_conf_t *cf, ngx_command_t *cmd,
     return ngx_http_convo_read_secrets(cf, cmd, &livekit->file,
                                        CONVO_LIVEKIT_SECRET_MIN,
                                        &livekit->secrets);
-}
-
-
-/* what browsers get: a WebSocket's scheme, a host, printable ASCII */
-
-static ngx_uint_t
-ngx_http_convo_livekit_is_url(ngx_str_t *url)
-{
-    size_t      scheme;
-    ngx_uint_t  i;
-
-    if (ngx_strncmp(url->data, "wss://", 6) == 0) {
-        scheme = 6;
-
-    } else if (ngx_strncmp(url->data, "ws://", 5) == 0) {
-        scheme = 5;
-
-    } else {
-        return 0;
-    }
-
-    for (i = scheme; i < url->len; i++) {
-        if (url->data[i] <= ' ' || url->data[i] >= 0x7f
-            || url->data[i] == '"' || url->data[i] == '\\')
-        {
-            return 0;
-        }
-    }
-
-    return url->len > scheme && url->data[scheme] != '/'
-           && url->data[scheme] != ':';
 }
 
 

@@ -108,7 +108,7 @@ invalid number of arguments in "convo_livekit" directive
     convo_livekit url=wss:///rtc key=k secret_file=$TEST_NGINX_HTML_DIR/good;
 --- must_die
 --- error_log
-"convo_livekit" has the url "wss:///rtc", expected
+"convo_livekit" has the url "wss:///rtc", expected "wss://HOST[:PORT]" or "ws://HOST[:PORT]": this names no host
 
 
 
@@ -260,3 +260,13 @@ holds a secret that is too long
 --- must_die
 --- error_log
 "convo_livekit_webhook" in location "/w" cannot work with "client_body_in_file_only", expected "off"
+
+
+
+=== TEST 26: a URL with a port that there is not is refused
+--- config
+    convo_livekit url=wss://a:99999 key=k
+                  secret_file=$TEST_NGINX_HTML_DIR/good;
+--- must_die
+--- error_log
+this has no port from 1 to 65535 after its colon

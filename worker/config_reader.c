@@ -5,8 +5,8 @@
 
 #include "config_reader.h"
 #include "convo_time.h"
+#include "convo_url.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -137,32 +137,17 @@ convo_reader_secrets(convo_reader_t *reader, int word, const char *name,
 }
 
 
-/* http(s)://HOST[:PORT][/PATH]; a user or a query has no place there. */
-static int
-is_url(const char *url)
-{
-    const char *host = NULL;
-
-    if (strncmp(url, "http://", 7) == 0) {
-        host = url + 7;
-    } else if (strncmp(url, "https://", 8) == 0) {
-        host = url + 8;
-    }
-
-    return host != NULL && (isalnum((unsigned char) host[0]) || host[0] == '[')
-           && strpbrk(host, "@?#\"\\<>") == NULL;
-}
-
-
 const char *
 convo_reader_url(convo_reader_t *reader, int word, const char *url, char *out)
 {
     size_t len = strlen(url);
+    const char *error = convo_url_error(url, len, "http");
 
-    if (!is_url(url)) {
+    if (error != NULL) {
         return convo_reader_expected(reader, word,
                                      "expected http://HOST[:PORT][/PATH] "
-                                     "or the same with https");
+                                     "or the same with https: this %s",
+                                     error);
     }
 
     if (len > CONVO_CONFIG_URL_MAX) {

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "config.h"
+#include "convo_url.h"
 #include "log.h"
 
 #define SECRET  "0123456789abcdef0123456789abcdef"
@@ -349,7 +350,7 @@ livekit_is_checked_and_its_secret_never_told(void **state)
     static const char *const urls[] = {
         "",          "127.0.0.1:7880",       "ws://127.0.0.1",
         "http://",   "http:///path",         "http://user:pw@host",
-        "http://h?", "http://h/#fragment",
+        "http://h?", "http://h/#fragment",   "http://h:99999",
     };
 
     (void) state;
@@ -361,8 +362,8 @@ livekit_is_checked_and_its_secret_never_told(void **state)
                  urls[i]);
         snprintf(message, sizeof(message),
                  "1: livekit \"url=%s\": expected http://HOST[:PORT][/PATH] "
-                 "or the same with https",
-                 urls[i]);
+                 "or the same with https: this %s",
+                 urls[i], convo_url_error(urls[i], strlen(urls[i]), "http"));
         refused(text, message);
     }
 
