@@ -38,6 +38,7 @@
 #define CONVO_KEY_CLOSING "closing"
 #define CONVO_KEY_ENDED "ended"
 #define CONVO_KEY_LIVEKIT "livekit"
+#define CONVO_KEY_SWEPT "swept"
 #define CONVO_KEY_STATS "stats"
 #define CONVO_KEY_DIRTY "dirty"
 #define CONVO_KEY_REPORTS "reports"

@@ -251,6 +251,10 @@ static const convo_directive_t directives[] = {
       (CONVO_ROOM_EMPTY_S - 10) * 1000 },
     { "absence", 1, 1, set_time, FIELD(absence_ms), 1000,
       (CONVO_ROOM_DEPARTURE_S - 10) * 1000 },
+    { "probe_interval", 1, 1, set_time, FIELD(probe_interval_ms), 100,
+      60000 },
+    { "sweep_interval", 1, 1, set_time, FIELD(sweep_interval_ms), 100,
+      3600000 },
     { "ticket_tries", 1, 1, set_number, FIELD(ticket_tries), 1, 100 },
     { "log_level", 1, 1, set_log_level, 0, 0, 0 },
 };
@@ -415,6 +419,8 @@ set_defaults(convo_config_t *config)
     config->restart_grace_ms = 60000;
     config->no_show_ms = 30000;
     config->absence_ms = 15000;
+    config->probe_interval_ms = 5000;
+    config->sweep_interval_ms = 60000;
     config->ticket_tries = 5;
     config->log_level = CONVO_LOG_INFO;
 }

@@ -85,6 +85,8 @@ typedef struct {
     int64_t restart_grace_ms;
     int64_t no_show_ms;
     int64_t absence_ms;
+    int64_t probe_interval_ms;
+    int64_t sweep_interval_ms;
     int64_t ticket_tries;
     int log_level; /* convo_log_level_e */
 } convo_config_t;

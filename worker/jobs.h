@@ -17,6 +17,8 @@ void convo_match(const convo_config_t *config);
 void convo_events(const convo_config_t *config);
 void convo_sessions(const convo_config_t *config);
 void convo_rooms(const convo_config_t *config);
+void convo_probes(const convo_config_t *config);
+void convo_sweep(const convo_config_t *config);
 void convo_history(const convo_config_t *config);
 
 /*

@@ -61,6 +61,8 @@ static job_t jobs[] = {
     { .name = "events", .run = convo_events },
     { .name = "sessions", .run = convo_sessions },
     { .name = "rooms", .run = convo_rooms },
+    { .name = "probes", .run = convo_probes },
+    { .name = "sweep", .run = convo_sweep },
     { .name = "history", .run = convo_history },
 };
 

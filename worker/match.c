@@ -33,9 +33,6 @@
 #define BREAKER_FIRST_MS 500
 #define BREAKER_LIMIT_MS 5000
 
-/* When LiveKit is first asked who came: the time to come is 30 s. */
-#define FIRST_PROBE_MS 5000
-
 typedef struct {
     convo_ticket_t *a;
     convo_ticket_t *b;
@@ -325,7 +322,7 @@ call_commit(match_t *match, const pair_t *pair, const char *room)
     convo_redis_str(redis, room);
     convo_redis_int(redis, match->config->no_show_ms);
     convo_redis_int(redis, match->config->absence_ms);
-    convo_redis_int(redis, FIRST_PROBE_MS);
+    convo_redis_int(redis, match->config->probe_interval_ms);
 }
 
 

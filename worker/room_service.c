@@ -561,7 +561,7 @@ end_look(convo_room_service_t *service, call_t *call, const char *room,
 }
 
 
-void
+int
 convo_room_service_look(convo_room_service_t *service,
                         const convo_room_t *rooms, size_t n,
                         convo_room_state_t *states)
@@ -592,6 +592,8 @@ convo_room_service_look(convo_room_service_t *service,
         }
         states[i].exists |= states[i].people.listed > 0;
     }
+
+    return known ? 0 : -1;
 }
 
 

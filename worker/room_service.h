@@ -49,7 +49,7 @@ typedef struct {
 
 /* What LiveKit knew of a session's room at some time during the call. */
 typedef struct {
-    convo_room_result_e result; /* OK, or DOWN: the rest is not known */
+    convo_room_result_e result; /* other than OK: the rest is not known */
     int exists;                 /* 0: there is no room and nobody in it */
     int64_t counted;            /* num_participants */
     convo_room_people_t people;
@@ -84,12 +84,12 @@ void convo_room_service_delete(convo_room_service_t *service,
 
 /*
  * Asks at once for n rooms of sessions (at most CONVO_ROOMS_MAX) whether they
- * exist and who is in them, and sets states[n].  Blocks for at most the
- * timeout.
+ * exist and who is in them, and sets states[n].  Returns 0, or -1 when LiveKit
+ * is down: nothing is known of any room then.  Blocks for at most the timeout.
  */
-void convo_room_service_look(convo_room_service_t *service,
-                             const convo_room_t *rooms, size_t n,
-                             convo_room_state_t *states);
+int convo_room_service_look(convo_room_service_t *service,
+                            const convo_room_t *rooms, size_t n,
+                            convo_room_state_t *states);
 
 /*
  * Calls each() for every room that LiveKit has, anybody's.  Returns 0, or -1

@@ -14,7 +14,7 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { RoomServiceClient } from 'livekit-server-sdk';
+import { AccessToken, RoomServiceClient } from 'livekit-server-sdk';
 
 import { Pool } from './pool.mjs';
 import { freePort, root, sleep, startRedis } from './redis.mjs';
@@ -51,7 +51,10 @@ class LiveKit {
     writeFileSync(this.file, JSON.stringify({
       port: this.port, bind_addresses: ['127.0.0.1'],
       keys: { [KEY]: SECRET },
-      rtc: { node_ip: '127.0.0.1', udp_port: this.udp, tcp_port: 0 },
+      rtc: {
+        node_ip: '127.0.0.1', udp_port: this.udp, tcp_port: 0,
+        enable_loopback_candidate: true, interfaces: { includes: ['lo'] },
+      },
       room: { auto_create: false }, logging: { level: 'error' },
     }));
     this.child = spawn('livekit-server', ['--config', this.file],
@@ -76,9 +79,20 @@ class LiveKit {
     return (await this.rooms()).map((room) => room.name).sort();
   }
 
-  async stop() {
+  // What a user is sent to come to the room of a session as one side.
+  async credentials(room, identity) {
+    const token = new AccessToken(KEY, SECRET, { identity });
+    token.addGrant({ roomJoin: true, room });
+    return {
+      livekit: {
+        url: `ws://127.0.0.1:${this.port}`, token: await token.toJwt(),
+      },
+    };
+  }
+
+  async stop(signal = 'SIGTERM') {
     if (this.child?.pid) {
-      this.child.kill('SIGTERM');
+      this.child.kill(signal);
       await this.exited;
     }
   }
@@ -227,6 +241,8 @@ class Stage {
       match_interval: '50ms',
       lease: '4s',
       restart_grace: '0s',
+      // who is said to come by a test is not there for LiveKit
+      probe_interval: '60s',
       log_level: 'debug',
       ...settings,
     };
@@ -284,6 +300,11 @@ class Stage {
   async states(...subs) {
     const users = await Promise.all(subs.map((sub) => this.pool.user(sub)));
     return users.map((user) => user.state ?? 'idle');
+  }
+
+  // What a session's side comes to its room with (see call.mjs).
+  credentials(sid, side) {
+    return this.livekit.credentials(this.pool.room(sid), `${sid}-${side}`);
   }
 
   // What a webhook leaves in the stream.

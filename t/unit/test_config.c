@@ -108,6 +108,8 @@ what_is_left_out_has_its_default(void **state)
     assert_int_equal(config.restart_grace_ms, 60000);
     assert_int_equal(config.no_show_ms, 30000);
     assert_int_equal(config.absence_ms, 15000);
+    assert_int_equal(config.probe_interval_ms, 5000);
+    assert_int_equal(config.sweep_interval_ms, 60000);
     assert_int_equal(config.ticket_tries, 5);
     assert_int_equal(config.log_level, CONVO_LOG_INFO);
     assert_true(strlen(config.name) > 8);
@@ -141,6 +143,8 @@ every_directive_is_taken(void **state)
              "restart_grace 0s\n"
              "no_show 80s\n"
              "absence 50s\n"
+             "probe_interval 100ms\n"
+             "sweep_interval 1h\n"
              "ticket_tries 1\n"
              "log_level debug");
 
@@ -162,6 +166,8 @@ every_directive_is_taken(void **state)
     assert_int_equal(config.drop_after_ms, 3000);
     assert_int_equal(config.restart_grace_ms, 0);
     assert_int_equal(config.no_show_ms, 80000);
+    assert_int_equal(config.probe_interval_ms, 100);
+    assert_int_equal(config.sweep_interval_ms, 3600000);
     assert_int_equal(config.absence_ms, 50000);
     assert_int_equal(config.ticket_tries, 1);
     assert_int_equal(config.log_level, CONVO_LOG_DEBUG);
@@ -227,6 +233,8 @@ times_are_checked(void **state)
         { "restart_grace", "-1s", "3601s", "0ms to 1h" },
         { "no_show", "999ms", "81s", "1s to 80s" },
         { "absence", "999ms", "51s", "1s to 50s" },
+        { "probe_interval", "99ms", "61s", "100ms to 1m" },
+        { "sweep_interval", "99ms", "3601s", "100ms to 1h" },
     };
 
     (void) state;

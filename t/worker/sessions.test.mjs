@@ -101,8 +101,8 @@ test('who is away for too long has left, when they went', async () => {
   await stage.worker({ absence: '1s' });
   const sid = await match('ann', 'bob');
   await comeBoth(sid);
-  await stage.state('ann', 'live');
-  await stage.event(sid, 'left', 'a', 'PA_a');
+  const { start } = await stage.state('ann', 'live');
+  await stage.event(sid, 'left', 'a', 'PA_a', start);
   const ann = await stage.state('ann', 'idle');
   const bob = await stage.state('bob', 'idle');
   assert.deepEqual([ann.last_reason, bob.last_reason], ['left', 'peer_left']);

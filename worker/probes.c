@@ -1,0 +1,548 @@
+/*
+ * The job that asks LiveKit about the sessions that go on, as webhooks get
+ * lost: every session once in each probe_interval.  Who is there and is not
+ * known to be has joined; who is known to be there and is not has left; a
+ * session whose room is gone has failed.
+ *
+ * Crash story.  It holds nothing: take_probes puts each session off by the
+ * interval, so that workers share them without asking twice, and what one of
+ * them took and did not see through is asked again by any worker then.  Every
+ * script that is called may be called twice.
+ * LiveKit down: nothing is concluded and nothing is taken until it answers
+ * (back-off with jitter).  A session whose room is gone when it is back ended
+ * when LiveKit was first asked in vain: nobody could talk from then on.
+ *
+ * The answer of LiveKit and the events of webhooks pass each other on the
+ * way.  Redis is therefore read first (its time is T), then LiveKit is asked,
+ * and these hold:
+ *
+ * - Only a participant whom Redis knew at T to be there is said to have left,
+ *   by the participant's own sid: LiveKit had told of that one's coming
+ *   before it was asked.  Who comes after T has another sid, and the script
+ *   ignores the leaving of a sid that is no longer current.  An answer that
+ *   was given before a join and is processed after it says nothing of it.
+ * - They left at T, which is at most an interval later than they did; the true
+ *   time is ignored should its webhook come after all.
+ * - Who is listed joined at LiveKit's own time.  One whose leaving has been
+ *   told meanwhile is not brought back: the script remembers the sid.
+ * - Somebody on the way in (not ACTIVE yet) is neither there nor gone.
+ * - A room once gone never comes back, as its name is never used again.  It
+ *   is gone when ListRooms lacks it and nobody is listed in it.
+ * - While LiveKit counts more people than it lists, nobody is said to have
+ *   left: it may have mislaid one of two with the same identity.
+ * - An answer processed late, as this worker was stopped in between, may call
+ *   somebody there who has left since; the next probe mends that.
+ * - No script changes a session that has ended.
+ */
+
+#include "backoff.h"
+#include "dead.h"
+#include "jobs.h"
+#include "log.h"
+#include "redis.h"
+#include "room_service.h"
+#include "session.h"
+#include "stop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PASS_MS          250
+#define BATCH            CONVO_SESSIONS_MAX
+#define BACKOFF_FIRST_MS 500
+#define BACKOFF_LIMIT_MS 5000
+
+/* A participant as Redis has it; len is 0 when there is none. */
+typedef struct {
+    char psid[CONVO_PSID_MAX];
+    size_t len;
+} participant_t;
+
+/* A side as Redis has it at T. */
+typedef struct {
+    int here;
+    participant_t current;
+    participant_t also; /* who joined in the same millisecond */
+} side_t;
+
+typedef struct {
+    enum { STRANGE, OVER, GOES_ON } state;
+    side_t side[2];
+} known_t;
+
+/* What a call of a script was about. */
+typedef struct {
+    const convo_session_t *session;
+    int side;
+    const char *what; /* "joined", "left"; NULL: the room is gone */
+} repair_t;
+
+typedef struct {
+    const convo_config_t *config;
+    convo_redis_t *redis;
+    convo_room_service_t *service;
+    convo_backoff_t backoff;
+    int down;          /* LiveKit */
+    int64_t down_at;   /* since when, by Redis's clock; 0: it was not */
+    int64_t down_till; /* until when rooms gone are put down to that */
+
+    /* the batch */
+    int64_t now; /* T */
+    size_t n;
+    convo_session_t sessions[BATCH];
+    known_t known[BATCH];
+    convo_room_t rooms[BATCH];
+    convo_room_state_t states[BATCH];
+    repair_t repairs[BATCH * 4];
+} probes_t;
+
+
+/* --- what Redis knows --- */
+
+/* The sessions to be asked about now.  Members that are no id become dead
+ * letters. */
+static void
+take(probes_t *self, const convo_pool_t *pool)
+{
+    convo_redis_t *redis = self->redis;
+    convo_dead_t strange = { 0 };
+    const redisReply *reply;
+
+    self->n = 0;
+    convo_redis_begin(redis);
+    convo_redis_script(redis, CONVO_SCRIPT_TAKE_PROBES);
+    convo_redis_key(redis, pool, CONVO_KEY_PROBES, NULL, 0);
+    convo_redis_int(redis, BATCH);
+    convo_redis_int(redis, self->config->probe_interval_ms);
+
+    if (convo_redis_run(redis) != 0) {
+        return;
+    }
+
+    reply = convo_redis_reply(redis, 0);
+    if (convo_reply_failed(reply, "probes", "take_probes")
+        || reply->type != REDIS_REPLY_ARRAY)
+    {
+        return;
+    }
+
+    for (size_t i = 0; i < reply->elements && self->n < BATCH; i++) {
+        const redisReply *sid = reply->element[i];
+
+        if (sid->type != REDIS_REPLY_STRING) {
+            continue;
+        }
+        if (convo_is_sid(sid->str, sid->len)) {
+            memcpy(self->sessions[self->n++].sid, sid->str,
+                   CONVO_SID_LEN + 1);
+        } else {
+            convo_dead_add(&strange, sid->str, sid->len);
+        }
+    }
+
+    (void) convo_dead_bury(&strange, redis, pool, CONVO_KEY_PROBES,
+                           "no id of ours");
+}
+
+
+static void
+take_known(participant_t *participant, const redisReply *psid)
+{
+    participant->len = 0;
+
+    if (psid->type == REDIS_REPLY_STRING && psid->len <= CONVO_PSID_MAX) {
+        memcpy(participant->psid, psid->str, psid->len);
+        participant->len = psid->len;
+    }
+}
+
+
+static void
+read_known(known_t *known, const redisReply *reply)
+{
+    memset(known, 0, sizeof(*known));
+
+    if (convo_reply_failed(reply, "probes", "session")
+        || !convo_reply_is_array(reply, 7))
+    {
+        return;
+    }
+
+    if (convo_reply_is(reply->element[0], "matched")
+        || convo_reply_is(reply->element[0], "live"))
+    {
+        known->state = GOES_ON;
+
+    } else if (reply->element[0]->type == REDIS_REPLY_NIL
+               || convo_reply_is(reply->element[0], "ended"))
+    {
+        known->state = OVER;
+    }
+
+    for (size_t i = 0; i < 2; i++) {
+        redisReply **fields = &reply->element[1 + 3 * i];
+
+        known->side[i].here = fields[0]->type == REDIS_REPLY_STRING;
+        take_known(&known->side[i].current, fields[1]);
+        take_known(&known->side[i].also, fields[2]);
+    }
+}
+
+
+/* T, and what is known of each session then: 0, or -1. */
+static int
+read_sessions(probes_t *self, const convo_pool_t *pool)
+{
+    static const char *const fields[] = {
+        "state", "here_a", "psid_a", "also_a", "here_b", "psid_b", "also_b",
+    };
+    convo_redis_t *redis = self->redis;
+
+    if (convo_session_read(redis, pool, self->sessions, self->n) != 0) {
+        return -1;
+    }
+
+    convo_redis_begin(redis);
+    convo_redis_command(redis, "TIME");
+
+    for (size_t i = 0; i < self->n; i++) {
+        convo_redis_command(redis, "HMGET");
+        convo_redis_key(redis, pool, CONVO_KEY_SESSION, self->sessions[i].sid,
+                        CONVO_SID_LEN);
+        for (size_t j = 0; j < sizeof(fields) / sizeof(fields[0]); j++) {
+            convo_redis_str(redis, fields[j]);
+        }
+    }
+
+    if (convo_redis_run(redis) != 0) {
+        return -1;
+    }
+
+    self->now = convo_reply_time(convo_redis_reply(redis, 0));
+
+    for (size_t i = 0; i < self->n; i++) {
+        read_known(&self->known[i], convo_redis_reply(redis, i + 1));
+    }
+
+    return self->now > 0 ? 0 : -1;
+}
+
+
+/* Keeps those that go on.  What has ended, or is no session, is taken out by
+ * look; what is damaged is left to the sessions job by fail_session. */
+static int
+keep_going(probes_t *self, const convo_pool_t *pool)
+{
+    convo_redis_t *redis = self->redis;
+    size_t kept = 0;
+
+    convo_redis_begin(redis);
+
+    for (size_t i = 0; i < self->n; i++) {
+        const convo_session_t *session = &self->sessions[i];
+
+        if (self->known[i].state == OVER) {
+            convo_session_look(redis, pool, session);
+
+        } else if (self->known[i].state == STRANGE
+                   || !convo_session_found(session))
+        {
+            convo_session_fail(redis, pool, session, self->now);
+
+        } else {
+            self->sessions[kept] = *session;
+            self->known[kept++] = self->known[i];
+        }
+    }
+
+    self->n = kept;
+
+    return convo_redis_calls(redis) == 0 ? 0 : convo_redis_run(redis);
+}
+
+
+/* --- what LiveKit says --- */
+
+static void
+note_down(probes_t *self)
+{
+    self->down = 1;
+    self->down_till = 0;
+
+    if (self->down_at == 0) {
+        self->down_at = self->now;
+    }
+}
+
+
+/* Once LiveKit is back, it takes so long to ask about each session. */
+static void
+note_up(probes_t *self)
+{
+    if (self->down_at > 0 && self->down_till == 0) {
+        self->down_till = self->now + 2 * self->config->probe_interval_ms;
+    }
+
+    if (self->now > self->down_till) {
+        self->down_at = 0;
+    }
+}
+
+
+static void
+ask(probes_t *self, const convo_pool_t *pool)
+{
+    size_t unknown = 0;
+    int result;
+
+    for (size_t i = 0; i < self->n; i++) {
+        convo_room(self->rooms[i].name, pool->name, pool->len,
+                   self->sessions[i].sid);
+    }
+
+    result = convo_room_service_look(self->service, self->rooms, self->n,
+                                     self->states);
+    if (result == 0) {
+        convo_backoff_reset(&self->backoff);
+        note_up(self);
+    } else {
+        note_down(self);
+    }
+
+    for (size_t i = 0; i < self->n; i++) {
+        unknown += self->states[i].result != CONVO_ROOM_OK;
+    }
+
+    if (unknown > 0) {
+        convo_log(CONVO_LOG_WARN, "probes",
+                  "pool %s: LiveKit says nothing of %zu of %zu rooms: %s",
+                  pool->name, unknown, self->n,
+                  convo_room_service_why(self->service));
+    }
+}
+
+
+static int
+is_same(const participant_t *participant, const char *psid)
+{
+    return participant->len == strlen(psid)
+           && memcmp(participant->psid, psid, participant->len) == 0;
+}
+
+
+static void
+call_participant(probes_t *self, const convo_pool_t *pool, size_t index,
+                 int side, const char *what, const participant_t *participant,
+                 int64_t at_ms)
+{
+    convo_redis_t *redis = self->redis;
+    repair_t *repair = &self->repairs[convo_redis_calls(redis)];
+
+    repair->session = &self->sessions[index];
+    repair->side = side;
+    repair->what = what;
+
+    convo_session_participant(redis, pool, repair->session, side, what,
+                              participant->psid, participant->len, at_ms);
+}
+
+
+static void
+repair_side(probes_t *self, const convo_pool_t *pool, size_t index, int side)
+{
+    const convo_room_state_t *state = &self->states[index];
+    const convo_room_person_t *person = &state->people.side[side];
+    const side_t *known = &self->known[index].side[side];
+
+    if (person->active) {
+        participant_t participant = { .len = strlen(person->psid) };
+
+        if (is_same(&known->current, person->psid)
+            || is_same(&known->also, person->psid))
+        {
+            return;
+        }
+        memcpy(participant.psid, person->psid, participant.len);
+        call_participant(self, pool, index, side, "joined", &participant,
+                         person->joined_ms);
+        return;
+    }
+
+    if (person->there || !known->here
+        || state->counted > (int64_t) state->people.listed)
+    {
+        return;
+    }
+
+    if (known->also.len > 0) {
+        call_participant(self, pool, index, side, "left", &known->also,
+                         self->now);
+    }
+    if (known->current.len > 0) {
+        call_participant(self, pool, index, side, "left", &known->current,
+                         self->now);
+    }
+}
+
+
+static void
+repair_session(probes_t *self, const convo_pool_t *pool, size_t index)
+{
+    const convo_room_state_t *state = &self->states[index];
+
+    if (state->result != CONVO_ROOM_OK) {
+        return;
+    }
+
+    if (state->exists) {
+        repair_side(self, pool, index, 0);
+        repair_side(self, pool, index, 1);
+        return;
+    }
+
+    self->repairs[convo_redis_calls(self->redis)]
+        = (repair_t){ .session = &self->sessions[index] };
+    convo_session_fail(self->redis, pool, &self->sessions[index],
+                       self->down_at > 0 ? self->down_at : self->now);
+}
+
+
+static void
+tell(const repair_t *repair, const redisReply *reply)
+{
+    const char *sid = repair->session->sid;
+
+    if (convo_reply_failed(reply, "probes", "a repair")
+        || convo_reply_is(reply, "ignored") || convo_reply_is(reply, "ended"))
+    {
+        return;
+    }
+
+    if (repair->what == NULL) {
+        convo_log(CONVO_LOG_WARN, "probes",
+                  "session %s: its room is gone: %s", sid,
+                  reply->type == REDIS_REPLY_STRING ? reply->str : "?");
+    } else {
+        convo_log(CONVO_LOG_INFO, "probes",
+                  "session %s: %c has %s, as no webhook has said: %s", sid,
+                  repair->side == 0 ? 'a' : 'b', repair->what,
+                  reply->type == REDIS_REPLY_STRING ? reply->str : "?");
+    }
+}
+
+
+/* What is not repaired now, as Redis goes, is found again. */
+static void
+repair(probes_t *self, const convo_pool_t *pool)
+{
+    convo_redis_t *redis = self->redis;
+    size_t calls;
+
+    convo_redis_begin(redis);
+
+    for (size_t i = 0; i < self->n; i++) {
+        repair_session(self, pool, i);
+    }
+
+    calls = convo_redis_calls(redis);
+    if (calls == 0 || convo_redis_run(redis) != 0) {
+        return;
+    }
+
+    for (size_t i = 0; i < calls; i++) {
+        tell(&self->repairs[i], convo_redis_reply(redis, i));
+    }
+}
+
+
+/* --- the job --- */
+
+/* Returns 1 when there may be more. */
+static int
+probe(probes_t *self, const convo_pool_t *pool)
+{
+    size_t taken;
+
+    take(self, pool);
+    taken = self->n;
+
+    if (taken == 0 || read_sessions(self, pool) != 0
+        || keep_going(self, pool) != 0)
+    {
+        return 0;
+    }
+
+    if (self->n > 0) {
+        ask(self, pool);
+        repair(self, pool);
+    }
+
+    return taken == BATCH && !self->down;
+}
+
+
+static void
+probe_livekit(probes_t *self)
+{
+    if (convo_stop_wait(convo_backoff_next(&self->backoff))) {
+        return;
+    }
+
+    if (convo_room_service_probe(self->service) == 0) {
+        self->down = 0;
+        convo_log(CONVO_LOG_WARN, "probes",
+                  "LiveKit answers: asking about sessions again");
+    }
+}
+
+
+static probes_t *
+probes_new(const convo_config_t *config)
+{
+    probes_t *self = calloc(1, sizeof(*self));
+
+    if (self == NULL) {
+        convo_log(CONVO_LOG_ERROR, "probes", "out of memory");
+        abort();
+    }
+
+    self->config = config;
+    self->redis = convo_redis_new(config, "probes");
+    self->service = convo_room_service_new(&config->livekit);
+    self->backoff.first_ms = BACKOFF_FIRST_MS;
+    self->backoff.limit_ms = BACKOFF_LIMIT_MS;
+
+    return self;
+}
+
+
+void
+convo_probes(const convo_config_t *config)
+{
+    probes_t *self = probes_new(config);
+
+    while (!convo_stopping()) {
+        int more = 0;
+
+        if (self->down) {
+            probe_livekit(self);
+            continue;
+        }
+
+        if (convo_redis_ready(self->redis) != 0) {
+            continue;
+        }
+
+        for (size_t i = 0; i < config->npools && !self->down; i++) {
+            more |= probe(self, &config->pools[i]);
+        }
+
+        if (!more) {
+            convo_stop_wait(PASS_MS);
+        }
+    }
+
+    convo_room_service_free(self->service);
+    convo_redis_free(self->redis);
+    free(self);
+}
