@@ -9,7 +9,9 @@ import { spawn } from 'node:child_process';
 import http from 'node:http';
 import path from 'node:path';
 
-import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
+import {
+  DynamoDBClient, ListTablesCommand, ScanCommand,
+} from '@aws-sdk/client-dynamodb';
 
 import { freePort, root, sleep } from './redis.mjs';
 
@@ -22,6 +24,14 @@ export const KEY = {
   AWS_ACCESS_KEY_ID: 'AKIDCONVOTEST',
   AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
 };
+
+// { a: { S: 'x' }, b: { N: '1' } } -> { a: 'x', b: 1 }
+export function plain(item) {
+  return Object.fromEntries(Object.entries(item).map(([name, value]) => {
+    const [[type, inner]] = Object.entries(value);
+    return [name, type === 'N' ? Number(inner) : inner];
+  }));
+}
 
 class Dynamo {
   constructor(port, options) {
@@ -82,6 +92,20 @@ class Dynamo {
       await sleep(100);
     }
     return undefined;
+  }
+
+  // All items of a table, plain.
+  async items(table) {
+    const all = [];
+    let from;
+    do {
+      const page = await this.client.send(new ScanCommand({
+        TableName: table, ExclusiveStartKey: from, ConsistentRead: true,
+      }));
+      all.push(...page.Items.map(plain));
+      from = page.LastEvaluatedKey;
+    } while (from);
+    return all;
   }
 
   async stop() {

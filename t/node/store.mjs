@@ -17,6 +17,37 @@ export function sessionId(number) {
   return digits.padStart(26, 'a');
 }
 
+export const NOW = 1795334400;
+export const LATER = NOW + 90 * 86400;
+
+// Records, as the tables have them.
+export function session(number, more = {}) {
+  return {
+    sessionId: sessionId(number), userA: 'ann', userB: 'bob',
+    startTime: NOW + number, endTime: NOW + number + 60, duration: 60,
+    expiresAt: LATER + number, ...more,
+  };
+}
+
+export function sessions(n, from = 1) {
+  return Array.from({ length: n }, (_, i) => session(from + i));
+}
+
+export function user(userId, version, more = {}) {
+  return {
+    userId, pool: 'p-1', points: 15, pointsLeft: 8, pointsSpent: 7,
+    windowEndsAt: NOW + 86400, lastSessionTimestamp: NOW - 10,
+    isWaitingInQueue: true, bannedUntil: 0, version, ...more,
+  };
+}
+
+export function report(number, reporter, reported, more = {}) {
+  return {
+    sessionId: sessionId(number), reporter, reported, reason: 'r\u00fcde "x"',
+    pool: 'p-1', at: NOW, expiresAt: LATER, ...more,
+  };
+}
+
 // A configuration whose history is this, in a folder of its own.
 export function historyConf(history) {
   const dir = mkdtempSync(path.join(tmpdir(), 'convo-store-'));

@@ -7,16 +7,16 @@ import { after, afterEach, before, test } from 'node:test';
 import {
   BatchWriteItemCommand, CreateTableCommand, DeleteTableCommand,
   DescribeTableCommand, DescribeTimeToLiveCommand, GetItemCommand,
-  PutItemCommand, QueryCommand, ScanCommand,
+  PutItemCommand, QueryCommand,
 } from '@aws-sdk/client-dynamodb';
 
 import {
-  KEY, REGION, refusal, startDynamo, startFaults,
+  KEY, plain, REGION, startDynamo, startFaults,
 } from '../node/dynamodb.mjs';
-import { Store, sessionId } from '../node/store.mjs';
+import {
+  LATER, NOW, report, session, sessionId, sessions, Store, user,
+} from '../node/store.mjs';
 
-const NOW = 1795334400;
-const LATER = NOW + 90 * 86400;
 const TABLES = ['sessions', 'users', 'reports'];
 
 let dynamo;
@@ -61,56 +61,9 @@ async function made(options) {
   return store;
 }
 
-function session(number, more = {}) {
-  return {
-    sessionId: sessionId(number), userA: 'ann', userB: 'bob',
-    startTime: NOW + number, endTime: NOW + number + 60, duration: 60,
-    expiresAt: LATER + number, ...more,
-  };
-}
-
-function sessions(n, from = 1) {
-  return Array.from({ length: n }, (_, i) => session(from + i));
-}
-
-function user(userId, version, more = {}) {
-  return {
-    userId, pool: 'p-1', points: 15, pointsLeft: 8, pointsSpent: 7,
-    windowEndsAt: NOW + 86400, lastSessionTimestamp: NOW - 10,
-    isWaitingInQueue: true, bannedUntil: 0, version, ...more,
-  };
-}
-
-function report(number, reporter, reported, more = {}) {
-  return {
-    sessionId: sessionId(number), reporter, reported, reason: 'r\u00fcde "x"',
-    pool: 'p-1', at: NOW, expiresAt: LATER, ...more,
-  };
-}
-
-// { a: { S: 'x' }, b: { N: '1' } } -> { a: 'x', b: 1 }
-function plain(item) {
-  return Object.fromEntries(Object.entries(item).map(([name, value]) => {
-    const [[type, inner]] = Object.entries(value);
-    return [name, type === 'N' ? Number(inner) : inner];
-  }));
-}
-
-async function items(store, table) {
-  const all = [];
-  let from;
-  do {
-    const page = await dynamo.client.send(new ScanCommand({
-      TableName: store.prefix + table, ExclusiveStartKey: from,
-      ConsistentRead: true,
-    }));
-    all.push(...page.Items.map(plain));
-    from = page.LastEvaluatedKey;
-  } while (from);
-  return all;
-}
-
 const byId = (a, b) => (a.sessionId < b.sessionId ? -1 : 1);
+
+const items = (store, table) => dynamo.items(store.prefix + table);
 
 async function storedSessions(store) {
   return (await items(store, 'sessions')).sort(byId);
