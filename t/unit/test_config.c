@@ -451,7 +451,8 @@ dynamodb_is_checked(void **state)
             "1: history \"region=s\": expected each option once");
     refused("history dynamodb region=r endpoint=localhost:8000\n",
             "1: history \"endpoint=localhost:8000\": expected "
-            "http://HOST[:PORT][/PATH] or the same with https");
+            "http://HOST[:PORT][/PATH] or the same with https: this begins "
+            "with another scheme");
     refused("history dynamodb region=r endpoint=http://h/path\n",
             "1: history \"endpoint=http://h/path\": expected no path");
     refused("history dynamodb region=r timeout=99ms\n",
