@@ -62,7 +62,9 @@ static void ngx_http_convo_auth_cache_remove(
 
 /*
  * What the zone is for: NGINX refuses a zone of the same name that something
- * else is declared for, also another of this room's.
+ * else is declared for, also another of this room's.  Only processes in which
+ * this stands at the same address share a zone, so that the address of the
+ * function in its tree is good in each of them.
  */
 
 static ngx_uint_t  ngx_http_convo_auth_cache_tag;
