@@ -85,7 +85,7 @@ function written(run, users) {
 
 function ofSession(run, session) {
   return (run.truth.sessions.get(session) ?? []).map((change) => ({
-    at: 1000 * change.at_s,
+    at: change.at,
     text: `#${change.index} session: ${difference(change)}`,
   }));
 }

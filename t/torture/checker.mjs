@@ -6,6 +6,7 @@ import * as end from './laws/end.mjs';
 import * as history from './laws/history.mjs';
 import * as joins from './laws/joins.mjs';
 import * as points from './laws/points.mjs';
+import * as reports from './laws/reports.mjs';
 import * as sessions from './laws/sessions.mjs';
 import * as states from './laws/states.mjs';
 
@@ -15,6 +16,7 @@ export const laws = {
   versionsRise: states.versionsRise,
   logIsWhole: states.logIsWhole,
   waits: joins.waits,
+  asked: joins.asked,
   refusals: joins.refusals,
   answers: joins.answers,
   pairs: sessions.pairs,
@@ -22,6 +24,8 @@ export const laws = {
   blocks: sessions.blocks,
   course: sessions.course,
   admission: sessions.admission,
+  reportsTaken: reports.taken,
+  reportsKept: reports.kept,
   ledger: points.ledger,
   admittedWithPoints: points.admittedWithPoints,
   toldPoints: points.toldPoints,
@@ -31,6 +35,7 @@ export const laws = {
   read: history.read,
   settled: end.settled,
   queue: end.queue,
+  nobodyLeftOver: end.nobodyLeftOver,
   everyoneKnows: end.everyoneKnows,
   health: end.health,
   enough: end.enough,

@@ -105,6 +105,11 @@ const broken = {
       command.push('last_reason', 'failed', 'last_sid', '');
     }],
   ],
+  asked: [
+    ['a wait without a join', (s) => {
+      s.requests = s.requests.filter(({ user }) => user !== 'dora');
+    }],
+  ],
   refusals: [
     ['no_points with points left', (s) => s.requests.push({ user: 'carl',
       what: 'join', sent: BEGAN + 4000, answered: BEGAN + 4002, status: 429,
@@ -139,7 +144,7 @@ const broken = {
     ['another peer', (s) => set(s, 'user:ann', 'peer', 'carl')],
   ],
   blocks: [
-    ['a pair after a report', (s) => s.units.splice(-3, 0, { at_s: 0,
+    ['a pair after a report', (s) => s.units.splice(-4, 0, { at_s: 0,
       commands: [['SADD', '{default}:blocked:bob', 'ann']] })],
   ],
   course: [
@@ -162,6 +167,25 @@ const broken = {
       why: 'no such room' })],
     ['a token that is no good', (s) => s.media.push({ at: BEGAN + 2000,
       what: 'bad-token', room: `default.${SID}`, why: 'expired' })],
+  ],
+  reportsTaken: [
+    ['of a session of others', (s) => { s.requests.at(-1).user = 'carl'; }],
+    ['not found', (s) => { s.requests.at(-1).status = 404; }],
+    ['an answer that tells more', (s) => {
+      s.requests.at(-1).body.reported = 'ann';
+    }],
+  ],
+  reportsKept: [
+    ['no block', (s) => s.units.at(-1).commands.shift()],
+    ['no block on the other side', (s) => s.units.at(-1).commands.splice(1,
+      1)],
+    ['no row', (s) => { s.reports = []; }],
+    ['two rows', (s) => s.reports.push(s.reports[0])],
+    ['a row for no report', (s) => s.reports.push({ ...s.reports[0],
+      reporter: 'ann' })],
+    ['a row about somebody else', (s) => { s.reports[0].reported = 'carl'; }],
+    ['a row that goes too soon', (s) => { s.reports[0].expiresAt -= 1; }],
+    ['a row with an attribute less', (s) => { delete s.reports[0].pool; }],
   ],
   ledger: [
     ['charged twice', (s) => set(s, 'user:ann', 'spent', 2, 1)],
@@ -236,6 +260,14 @@ const broken = {
     ['a ticket twice', (s) => s.dump.queue.push('1.2:eve', '1.2:eve')],
     ['in a session still', (s) => {
       s.dump.users.dora = { state: 'live', sid: SID };
+    }],
+  ],
+  nobodyLeftOver: [
+    ['two who could meet', (s) => {
+      for (const user of ['carl', 'dora']) {
+        s.dump.users[user] = { state: 'waiting', ticket: `1.2:${user}` };
+        s.dump.queue.push(`1.2:${user}`);
+      }
     }],
   ],
   everyoneKnows: [

@@ -236,6 +236,7 @@ maxmemory-policy noeviction
             location = /api/session { convo_session; }
             location = /api/events { convo_events; }
             location = /api/history { convo_history; }
+            location = /api/report { convo_report; }
         }
         location = /webhooks/livekit { convo_livekit_webhook; }
         location = /healthz { convo_health live; }

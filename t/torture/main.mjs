@@ -46,6 +46,12 @@ const BAD = /\[(alert|crit|emerg)\]|ERROR: \w+Sanitizer|runtime error:/;
 // The accounts that are printed; the recording has the others.
 const ACCOUNTS = 5;
 
+// A session of whoever was told of one lately, or one that never was.
+function anySession({ told }) {
+  const sid = told.at(-1)?.document.session?.sessionId;
+  return sid ?? 'a'.repeat(26);
+}
+
 export class Run {
   constructor({ seconds, seed, users = USERS, faults = true, mischief }) {
     Object.assign(this, { seconds, seed, faults });
@@ -62,6 +68,7 @@ export class Run {
     const world = {
       seed: this.seed, settings, recording: this.recording,
       media: this.house.media, over: false,
+      anySession: () => anySession(this.recording),
       agent: new http.Agent({ keepAlive: true, maxSockets: Infinity }),
     };
     this.world = world;
@@ -113,10 +120,24 @@ export class Run {
       redis.zcard(`${POOL}closing`), redis.xlen(`${POOL}ended`),
       redis.xlen(`${POOL}livekit`),
     ]);
-    const queue = await redis.llen(`${POOL}queue`);
-    return counts.every((count) => count === 0) && queue < 2
+    return counts.every((count) => count === 0) && await this.nobodyCanMeet()
       && this.house.media.rooms.size === 0
       && this.house.media.pending.size === 0;
+  }
+
+  // Whether all of the queue waits, and no two of it may be paired.
+  async nobodyCanMeet() {
+    const redis = this.house.client;
+    const tickets = await redis.lrange(`${POOL}queue`, 0, -1);
+    const subs = tickets.map((ticket) => ticket.replace(/^[^:]*:/, ''));
+    const pairs = subs.flatMap((sub, i) => subs.slice(i + 1).map(
+      (other) => [sub, other]));
+    const blocked = await Promise.all(pairs.map(([sub, other]) =>
+      redis.sismember(`${POOL}blocked:${sub}`, other)));
+    const good = await Promise.all(subs.map((sub) => redis.hget(
+      `${POOL}user:${sub}`, 'ticket')));
+    return blocked.every(Boolean) && (tickets.length < 2
+      || tickets.every((ticket, i) => ticket === good[i]));
   }
 
   // --- what was

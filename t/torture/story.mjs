@@ -31,7 +31,7 @@ function hdel(kind, id, fields) {
 export class Story extends Recording {
   constructor() {
     super(settings);
-    Object.assign(this, { began: BEGAN, units: [], histories: {}, stored: [],
+    Object.assign(this, { began: BEGAN, units: [], histories: {}, stored: [], reports: [],
       version: 0 });
     this.dump = { users: {}, queue: [], claims: [], sessions: [], closing: [],
       ended: [], events: [], dead: [], rooms: [] };
@@ -151,6 +151,20 @@ function talk(story) {
   }
 }
 
+// bob reports ann when they will not meet again.
+function report(story, at) {
+  const entry = story.request('bob', 'report', { sessionId: SID });
+  Object.assign(entry, { sent: BEGAN + at - 2, answered: BEGAN + at + 2,
+    status: 200, body: { sessionId: SID, reported: true } });
+  story.unit(at, ['SADD', '{default}:blocked:bob', 'ann'],
+    ['SADD', '{default}:blocked:ann', 'bob'],
+    hset('session', SID, { reported_b: BEGAN + at }));
+  const at_s = Math.floor((BEGAN + at) / 1000);
+  story.reports.push({ sessionId: SID, reporter: 'bob', reported: 'ann',
+    reason: 'bob: rude', pool: 'default', at: at_s,
+    expiresAt: at_s + 90 * 86400 });
+}
+
 // Matched, and neither comes: nothing is charged and nothing stored.
 function stayAway(story) {
   story.spent = 1;
@@ -181,6 +195,7 @@ export function goodStory() {
   story.open(0, 'dora', 40);
   story.leaveQueue(35000, 'dora');
   stayAway(story);
+  report(story, 15000);
   story.marks = { settled: BEGAN + 40000 };
   return story;
 }

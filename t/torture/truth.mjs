@@ -1,7 +1,8 @@
 // What was: the users and sessions of a pool after every unit of Redis's log.
 //
-// A change is { index, at_s, before, after }, with the hashes as they were
-// before and after the unit; a hash that is not there is {}.
+// A change is { index, at, before, after }, with the hashes as they were before
+// and after the unit; a hash that is not there is {}. The time of a unit (ms)
+// is the version that it gave to a user, else Redis's note of the second.
 
 const KEY = /^\{[^}]+\}:(user|session|blocked|history):(.+)$/s;
 const PLAIN = /^\{[^}]+\}:(\w+)$/;
@@ -9,21 +10,32 @@ const PLAIN = /^\{[^}]+\}:(\w+)$/;
 // What changes without a transition: signs of life, and faults of a ticket.
 const QUIET = new Set(['seen', 'tries']);
 
+function timeOf({ at_s, commands }) {
+  for (const [name, key, ...rest] of commands) {
+    const i = rest.indexOf('version');
+    if (name === 'HSET' && KEY.exec(key)?.[1] === 'user' && i >= 0) {
+      return Number(rest[i + 1]);
+    }
+  }
+  return 1000 * at_s;
+}
+
 export class Truth {
   constructor(units = []) {
     this.hashes = new Map();
     this.users = new Map();       // sub -> changes
     this.sessions = new Map();    // sid -> changes
     this.ended = [];              // entries of the stream of ended sessions
-    this.blocks = [];             // { index, at_s, sub, other }
+    this.blocks = [];             // { index, at, sub, other }
     this.units = units.length;
     units.forEach((unit, index) => this.apply(unit, index));
   }
 
   apply(unit, index) {
     const touched = new Map();
+    const at = timeOf(unit);
     for (const words of unit.commands) {
-      this.command(words, touched, unit, index);
+      this.command(words, touched, at, index);
     }
     for (const [name, before] of touched) {
       const [, kind, id] = KEY.exec(name);
@@ -32,7 +44,7 @@ export class Truth {
       if ([...names].some((field) => !QUIET.has(field)
         && before[field] !== after[field])) {
         this.note(kind === 'user' ? this.users : this.sessions, id,
-          { index, at_s: unit.at_s, before, after });
+          { index, at, before, after });
       }
     }
   }
@@ -44,11 +56,11 @@ export class Truth {
     map.get(id).push(change);
   }
 
-  command([name, key, ...rest], touched, unit, index) {
+  command([name, key, ...rest], touched, at, index) {
     const [, kind, id] = KEY.exec(key ?? '') ?? [];
     if (kind === 'blocked' && name.toUpperCase() === 'SADD') {
       rest.forEach((other) => this.blocks.push(
-        { index, at_s: unit.at_s, sub: id, other }));
+        { index, at, sub: id, other }));
     }
     if (kind === 'user' || kind === 'session') {
       if (!touched.has(key)) {

@@ -180,6 +180,20 @@ export class User {
     return this.ask('history', 'GET', '/api/history');
   }
 
+  // Now and then of a session that is none of theirs, or is none at all.
+  async report(sessionId) {
+    const sid = this.random.chance(0.1) ? this.world.anySession() : sessionId;
+    if (!sid) {
+      return;
+    }
+    const copies = this.random.chance(0.2) ? 2 : 1;
+    await Promise.all(Array.from({ length: copies }, () => this.ask(
+      'report', 'POST', '/api/report', {
+        body: { sessionId: sid, reason: `${this.sub}: \u201crude\u201d` },
+        extra: { sessionId: sid }, ...this.patience(),
+      })));
+  }
+
   // --- windows
 
   openWindows(count = 1) {
@@ -269,6 +283,9 @@ export class User {
     if (this.random.chance(0.04)) {
       await this.history();
     }
+    if (this.random.chance(0.04)) {
+      await this.report(this.document?.last?.sessionId);
+    }
     if (this.over || this.state !== 'idle') {
       return;
     }
@@ -339,6 +356,9 @@ export class User {
       this.enter();
     }
     await this.nap(200, this.talkMs);
+    if (this.state === 'live' && this.random.chance(0.06)) {
+      await this.report(this.document.session.sessionId);
+    }
     if (this.state !== 'live') {
       return;
     }

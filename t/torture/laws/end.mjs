@@ -50,6 +50,19 @@ export function queue(run, object) {
   }
 }
 
+// Of two who wait and may be paired, none is left.
+export function nobodyLeftOver(run, object) {
+  const blocks = new Set(run.truth.blocks.map(
+    ({ sub, other }) => `${sub} ${other}`));
+  const waiting = Object.entries(run.dump.users)
+    .filter(([, hash]) => stateOf(hash) === 'waiting').map(([user]) => user);
+  waiting.forEach((user, i) => waiting.slice(i + 1).forEach((other) => {
+    if (!blocks.has(`${user} ${other}`)) {
+      object('end', `${user} and ${other} wait for nothing`, { user });
+    }
+  }));
+}
+
 // Every stream that was still open had the last version.
 export function everyoneKnows(run, object) {
   const last = new Map();

@@ -56,7 +56,7 @@ function reason(run, { before, after }, at, requests, streams) {
     && before.last_sid !== '') {
     return run.settings.mayFail ? null : 'nothing was wrong with the ticket';
   }
-  if (requests.some((request) => leaves(request, at))) {
+  if (requests.some((request) => takesEffect(request, 'leave', at))) {
     return null;
   }
   const life = signOfLife(run, requests, streams, at);
@@ -71,8 +71,8 @@ function reason(run, { before, after }, at, requests, streams) {
 }
 
 // A 503 may have taken effect, or take it yet, like no answer at all.
-function leaves({ what, status, sent, answered }, at) {
-  return what === 'leave' && sent <= at + SLACK_MS
+function takesEffect({ what, status, sent, answered }, wanted, at) {
+  return what === wanted && sent <= at + SLACK_MS
     && at <= (status === 200 ? answered : sent + LOST_MS) + SLACK_MS;
 }
 
@@ -92,6 +92,21 @@ function signOfLife(run, requests, streams, at) {
       && closed + NOTICE_MS >= sign
       && closed <= since + TOUCH_SILENT_MS + SLACK_MS));
   return signs.length ? Math.max(...signs) : null;
+}
+
+// Nobody is put into the queue who did not ask for it.
+export function asked(run, object) {
+  const requests = byUser(run.requests);
+  for (const [user, changes] of run.truth.users) {
+    for (const { before, after } of changes) {
+      const at = versionOf(after);
+      if (stateOf(before) === 'idle' && stateOf(after) === 'waiting'
+        && !(requests.get(user) ?? []).some((request) => takesEffect(request,
+          'join', at))) {
+        object('join', 'waits without having asked', { user, at });
+      }
+    }
+  }
 }
 
 // 429 only when there was nothing left, 200 only when there was.
@@ -130,7 +145,7 @@ function couldBeSpent(run, user, sent, answered) {
 // has is never told that it is their fault, nor that the edge is at a loss.
 const ANSWERS = {
   join: [200, 429, 503], leave: [200, 503], session: [200, 503],
-  poll: [200, 503], history: [200, 503],
+  poll: [200, 503], history: [200, 503], report: [200, 404, 503],
 };
 
 export function answers(run, object) {

@@ -68,14 +68,14 @@ export function ledger(run, object) {
 }
 
 // Sessions come before users within a unit.
-function settle(book, id, before, after, { at_s }, object) {
+function settle(book, id, before, after, { at }, object) {
   const users = [after.a, after.b];
   if (!before.state && after.state === 'matched') {
     const most = book.reserve(users, Number(after.committed),
       Number(after.max_ms));
     if (most < 1 || Number(after.reserved) !== most) {
       object('points', `${after.reserved} were reserved, not ${most}`,
-        { session: id, user: after.a, at: 1000 * at_s });
+        { session: id, user: after.a, at });
     }
   }
   if (before.state && before.state !== 'ended' && after.state === 'ended') {
@@ -83,9 +83,9 @@ function settle(book, id, before, after, { at_s }, object) {
   }
 }
 
-function enter(run, book, { id, after, at_s }, previous, object) {
+function enter(run, book, { id, after, at }, previous, object) {
   const say = (text) => object('points', text,
-    { user: id, session: after.sid ?? after.last_sid, at: 1000 * at_s });
+    { user: id, session: after.sid ?? after.last_sid, at });
   const window = book.window(id);
   const spent = Number(after.spent ?? 0);
   const reserved = Number(after.reserved ?? 0);

@@ -24,14 +24,14 @@ export function inOrder(truth) {
 // One session at a time, never with oneself, and both sides agree.
 export function pairs(run, object) {
   const inside = new Map();
-  for (const { kind, id, before, after, at_s } of inOrder(run.truth)) {
+  for (const { kind, id, before, after, at } of inOrder(run.truth)) {
     if (kind !== 'session') {
       continue;
     }
     const began = !before.state && ACTIVE.has(after.state);
     const ended = ACTIVE.has(before.state) && !ACTIVE.has(after.state);
     const say = (text, user) => object('pair', text,
-      { user, session: id, at: 1000 * at_s });
+      { user, session: id, at });
     if (began && after.a === after.b) {
       say('paired with themselves', after.a);
     }
@@ -74,7 +74,7 @@ export function sidesAgree(run, object) {
     for (const user of touched) {
       const text = disagreement(user, users.get(user) ?? {}, sessions);
       if (text) {
-        object('pair', text, { user, at: 1000 * change.at_s });
+        object('pair', text, { user, at: change.at });
       }
     }
     touched = new Set();
@@ -108,7 +108,7 @@ export function blocks(run, object) {
     const since = blocked.get([a, b].sort().join(' '));
     if (since !== undefined && since < first.index) {
       object('pair', `${a} and ${b} had been reported`,
-        { user: a, session: sid, at: 1000 * first.at_s });
+        { user: a, session: sid, at: first.at });
     }
   }
 }
@@ -119,9 +119,9 @@ export function course(run, object) {
   const rooms = presence(run.media);
   for (const [sid, changes] of run.truth.sessions) {
     let start = null;
-    for (const { before, after, at_s } of changes) {
+    for (const { before, after, at } of changes) {
       const say = (text) => object('session', text,
-        { session: sid, user: after.a, at: 1000 * at_s });
+        { session: sid, user: after.a, at });
       if (before.start && before.start !== after.start) {
         say(`its start changed from ${before.start} to ${after.start}`);
       }
@@ -183,22 +183,10 @@ export function admission(run, object) {
     }
     const changes = run.truth.sessions.get(sid) ?? [];
     const end = changes.find(({ after }) => after.state === 'ended');
-    // when it ended, by the version of whoever was in it
-    const endedAt = end ? versionAt(run, end) : Infinity;
+    const endedAt = end ? end.at : Infinity;
     if (what === 'refused' && at < endedAt - 2) {
       object('room', `${identity} was refused (${why}) though the session ${
         end ? 'ended only later' : 'had not ended'}`, { session: sid, at });
     }
   }
-}
-
-function versionAt(run, { index, after }) {
-  for (const user of [after.a, after.b]) {
-    const change = (run.truth.users.get(user) ?? []).find(
-      (one) => one.index === index);
-    if (change) {
-      return Number(change.after.version);
-    }
-  }
-  return 1000 * Infinity;
 }

@@ -15,11 +15,11 @@ const seconds = (ms) => (ms ? Math.floor(Number(ms) / 1000) : null);
 // Every change in Redis's log.
 export function transitions(run, object) {
   for (const [user, changes] of run.truth.users) {
-    for (const { before, after, at_s } of changes) {
+    for (const { before, after, at } of changes) {
       const from = stateOf(before);
       const to = stateOf(after);
       const say = (text) => object('transition', text,
-        { user, at: 1000 * at_s, session: after.sid ?? before.sid });
+        { user, at, session: after.sid ?? before.sid });
       if (!(to in NEXT)) {
         say(`a state that is none: ${to}`);
       } else if (from !== to && !NEXT[from]?.includes(to)) {
