@@ -14,8 +14,9 @@ static const convo_json_limits_t limits = { .depth = 1, .count = 32 };
 
 
 /*
- * The session, or NULL where a member is missing or of another type.
- * cjson may have written a whole number as a real one.
+ * The session, or NULL where a member is missing or of another type.  One that
+ * came back from the store has no reason, as no store keeps it.  cjson may
+ * have written a whole number as a real one.
  */
 
 static json_t *
@@ -27,7 +28,7 @@ session_of(const json_t *entry)
     const json_t *reason = json_object_get(entry, "reason");
     json_t *session;
 
-    if (!json_is_string(sid) || !json_is_string(reason)
+    if (!json_is_string(sid) || (reason != NULL && !json_is_string(reason))
         || !convo_is_sid(json_string_value(sid), json_string_length(sid)))
     {
         return NULL;
@@ -51,7 +52,9 @@ session_of(const json_t *entry)
     }
 
     if (json_object_set_new(session, "reason",
-                            json_string(json_string_value(reason)))
+                            reason != NULL
+                                ? json_string(json_string_value(reason))
+                                : json_null())
         != 0)
     {
         json_decref(session);

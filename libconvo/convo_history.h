@@ -24,8 +24,9 @@
 /*
  * {"sessions": [{"sessionId", "startTime", "endTime", "duration",
  * "pointsSpent", "reason"}, ...]} in the order of the reply, at most
- * CONVO_HISTORY_MAX.  Returns a new reference, or NULL when the reply is no
- * list or memory is short.  Keeps nothing of the reply.
+ * CONVO_HISTORY_MAX; a reason that is not known is null.  Returns a new
+ * reference, or NULL when the reply is no list or memory is short.  Keeps
+ * nothing of the reply.
  */
 json_t *convo_history_document(const redisReply *reply);
 

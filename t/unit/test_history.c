@@ -77,6 +77,27 @@ a_session_is_its_named_members_in_order(void **state)
 
 
 static void
+a_reason_that_no_store_kept_is_null(void **state)
+{
+    static const char *const texts[] = {
+        "{\"sessionId\":\"" SID "\",\"startTime\":1,\"endTime\":2,"
+        "\"duration\":1,\"pointsSpent\":1}",
+    };
+    json_t *document = document_of(texts, 1);
+    char *text = json_dumps(document, JSON_COMPACT);
+
+    (void) state;
+
+    assert_string_equal(text,
+                        "{\"sessions\":[{\"sessionId\":\"" SID "\","
+                        "\"startTime\":1,\"endTime\":2,\"duration\":1,"
+                        "\"pointsSpent\":1,\"reason\":null}]}");
+    free(text);
+    json_decref(document);
+}
+
+
+static void
 no_sessions_are_an_empty_list(void **state)
 {
     json_t *document = document_of(NULL, 0);
@@ -169,6 +190,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_is_its_named_members_in_order),
+        cmocka_unit_test(a_reason_that_no_store_kept_is_null),
         cmocka_unit_test(no_sessions_are_an_empty_list),
         cmocka_unit_test(damaged_sessions_are_left_out),
         cmocka_unit_test(sessions_and_texts_are_bounded),
