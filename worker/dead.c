@@ -37,9 +37,12 @@ tell(const convo_dead_t *dead, const convo_pool_t *pool, const char *kind,
      const char *reason)
 {
     for (size_t i = 0; i < dead->n; i++) {
+        /* no log names a user */
+        int is_user = strcmp(kind, CONVO_KEY_DIRTY) == 0;
+
         convo_log(CONVO_LOG_ERROR, "dead",
                   "pool %s: %s: %s, a dead letter now: %.64s", pool->name,
-                  kind, reason, dead->texts[i]);
+                  kind, reason, is_user ? "?" : dead->texts[i]);
     }
 }
 

@@ -1,23 +1,23 @@
 /*
- * The job that moves finished sessions from each pool's stream to the history
- * store.
+ * The jobs that move what happened from each pool's streams to the store:
+ * "history" the sessions that were held, "reports" what users reported.
  *
  * Crash story.  An entry leaves the stream only after the store has it for
  * good; killed in between, it is written again, which the store takes for the
  * same.  Store down: the entries wait in Redis, and the job tries again with
  * back-off: nothing is lost, only late.
- * An entry that is no session (put there by hand) becomes a dead letter.
+ * An entry that is no record (put there by hand) becomes a dead letter.
  */
 
 #include "backoff.h"
 #include "jobs.h"
 #include "log.h"
+#include "records.h"
 #include "stop.h"
 #include "store.h"
 #include "stream.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #define BACKOFF_FIRST_MS 500
@@ -26,92 +26,113 @@
 /* How often the store forgets what has expired. */
 #define EXPIRE_S 3600
 
+typedef struct history history_t;
+
+/* What the two jobs do differently: reads an entry, and writes those read. */
 typedef struct {
+    const char *name;
+    const char *stream;
+    const char *noun;
+    const char *strange; /* the reason of a dead letter */
+    int (*take)(history_t *self, const convo_pool_t *pool,
+                const redisReply *entries, size_t index);
+    int (*put)(history_t *self);
+} kind_t;
+
+struct history {
+    const kind_t *kind;
     convo_stream_t stream;
     convo_store_t *store;
     convo_backoff_t backoff;
+    int failed;        /* the store, in this pass */
     time_t expired_at; /* monotonic seconds; 0: never yet */
-} history_t;
+    size_t n;
+    union {
+        convo_store_session_t sessions[CONVO_STREAM_BATCH];
+        convo_store_report_t reports[CONVO_STREAM_BATCH];
+    } records;
+};
 
 
-/* --- reading an entry --- */
+/* --- the two kinds --- */
 
 static int
-take_text(const redisReply *entries, size_t index, const char *name,
-          char *out, size_t max)
+take_session(history_t *self, const convo_pool_t *pool,
+             const redisReply *entries, size_t index)
 {
-    convo_field_t field = convo_stream_field(entries, index, name);
+    (void) pool;
 
-    if (field.text == NULL || field.len == 0 || field.len > max
-        || memchr(field.text, '\0', field.len) != NULL)
-    {
-        return -1;
-    }
-
-    memcpy(out, field.text, field.len);
-    out[field.len] = '\0';
-
-    return 0;
+    return convo_records_session(entries, index,
+                                 &self->records.sessions[self->n]);
 }
 
 
 static int
-take_number(const redisReply *entries, size_t index, const char *name,
-            int64_t *number)
+put_sessions(history_t *self)
 {
-    char text[16], *end;
-
-    if (take_text(entries, index, name, text, sizeof(text) - 1) != 0
-        || text[0] < '0' || text[0] > '9')
-    {
-        return -1;
-    }
-
-    *number = strtoll(text, &end, 10);
-
-    return *end == '\0' ? 0 : -1;
+    return self->store->write(self->store, self->records.sessions, self->n);
 }
 
 
 static int
-take_session(const redisReply *entries, size_t i, convo_store_session_t *s)
+take_report(history_t *self, const convo_pool_t *pool,
+            const redisReply *entries, size_t index)
 {
-    return take_text(entries, i, "sessionId", s->session_id, CONVO_SID_LEN)
-                       == 0
-                   && take_text(entries, i, "userA", s->user_a, CONVO_USER_MAX)
-                          == 0
-                   && take_text(entries, i, "userB", s->user_b, CONVO_USER_MAX)
-                          == 0
-                   && take_number(entries, i, "startTime", &s->start_time) == 0
-                   && take_number(entries, i, "endTime", &s->end_time) == 0
-                   && take_number(entries, i, "duration", &s->duration) == 0
-                   && take_number(entries, i, "expiresAt", &s->expires_at) == 0
-               ? 0
-               : -1;
+    return convo_records_report(entries, index, pool,
+                                &self->records.reports[self->n]);
 }
+
+
+static int
+put_reports(history_t *self)
+{
+    return self->store->put_reports(self->store, self->records.reports,
+                                    self->n);
+}
+
+
+static const kind_t sessions_kind = {
+    .name = "history",
+    .stream = CONVO_KEY_ENDED,
+    .noun = "session",
+    .strange = "no session",
+    .take = take_session,
+    .put = put_sessions,
+};
+
+static const kind_t reports_kind = {
+    .name = "reports",
+    .stream = CONVO_KEY_REPORTS,
+    .noun = "report",
+    .strange = "no report",
+    .take = take_report,
+    .put = put_reports,
+};
 
 
 /* --- writing --- */
 
 static int
-write_batch(history_t *self, const convo_pool_t *pool,
-            const convo_store_session_t *sessions, size_t n)
+write_batch(history_t *self, const convo_pool_t *pool)
 {
-    if (n == 0) {
+    const kind_t *kind = self->kind;
+
+    if (self->n == 0) {
         return 0;
     }
 
-    if (self->store->write(self->store, sessions, n) != 0) {
-        convo_log(CONVO_LOG_WARN, "history",
+    if (kind->put(self) != 0) {
+        convo_log(CONVO_LOG_WARN, kind->name,
                   "pool %s: the store takes nothing now, %zu or more wait: %s",
-                  pool->name, n, self->store->error);
-        convo_stop_wait(convo_backoff_next(&self->backoff));
+                  pool->name, self->n, self->store->error);
+        self->failed = 1;
         return -1;
     }
 
     convo_backoff_reset(&self->backoff);
-    convo_log(CONVO_LOG_DEBUG, "history", "pool %s: %zu sessions stored",
-              pool->name, n);
+    convo_log(CONVO_LOG_DEBUG, kind->name, "pool %s: %zu %ss stored",
+              pool->name, self->n, kind->noun);
+    self->n = 0;
 
     return 0;
 }
@@ -121,34 +142,31 @@ static int
 on_entries(void *data, const convo_pool_t *pool, const redisReply *entries)
 {
     history_t *self = data;
-    convo_store_session_t sessions[CONVO_STREAM_BATCH];
-    size_t n = 0;
+
+    self->n = 0;
 
     for (size_t i = 0; i < entries->elements; i++) {
-        if (take_session(entries, i, &sessions[n]) != 0) {
+        if (self->kind->take(self, pool, entries, i) != 0) {
             if (convo_stream_bury(&self->stream, pool, entries, i,
-                                  "no session")
+                                  self->kind->strange)
                 != 0)
             {
                 return -1;
             }
             continue;
         }
-        if (++n == CONVO_STREAM_BATCH) {
-            if (write_batch(self, pool, sessions, n) != 0) {
-                return -1;
-            }
-            n = 0;
+        if (++self->n == CONVO_STREAM_BATCH && write_batch(self, pool) != 0) {
+            return -1;
         }
     }
 
-    return write_batch(self, pool, sessions, n);
+    return write_batch(self, pool);
 }
 
 
-/* --- the job --- */
+/* --- the jobs --- */
 
-/* Redis's clock is the one that the sessions' times came from. */
+/* Redis's clock is the one that the records' times came from. */
 static void
 expire(history_t *self)
 {
@@ -173,37 +191,61 @@ expire(history_t *self)
     gone = self->store->expire(self->store, now_ms / 1000);
 
     if (gone < 0) {
-        convo_log(CONVO_LOG_WARN, "history", "nothing expires now: %s",
+        convo_log(CONVO_LOG_WARN, self->kind->name, "nothing expires now: %s",
                   self->store->error);
     } else if (gone > 0) {
-        convo_log(CONVO_LOG_INFO, "history", "%d sessions have expired",
+        convo_log(CONVO_LOG_INFO, self->kind->name, "%d records have expired",
                   (int) gone);
     }
+}
+
+
+static void
+run(const convo_config_t *config, const kind_t *kind)
+{
+    history_t *self = calloc(1, sizeof(*self));
+
+    if (self == NULL) {
+        convo_log(CONVO_LOG_ERROR, kind->name, "out of memory");
+        abort();
+    }
+
+    self->kind = kind;
+    self->store = convo_store_new(config);
+    self->backoff.first_ms = BACKOFF_FIRST_MS;
+    self->backoff.limit_ms = BACKOFF_LIMIT_MS;
+    convo_stream_open(&self->stream, config, kind->name, kind->stream,
+                      on_entries, self);
+
+    while (!convo_stopping()) {
+        if (kind == &sessions_kind) {
+            expire(self);
+        }
+
+        self->failed = 0;
+        convo_stream_pass(&self->stream);
+
+        /* once for all pools: each of them was tried */
+        if (self->failed) {
+            convo_stop_wait(convo_backoff_next(&self->backoff));
+        }
+    }
+
+    convo_stream_close(&self->stream);
+    self->store->close(self->store);
+    free(self);
 }
 
 
 void
 convo_history(const convo_config_t *config)
 {
-    history_t *self = calloc(1, sizeof(*self));
+    run(config, &sessions_kind);
+}
 
-    if (self == NULL) {
-        convo_log(CONVO_LOG_ERROR, "history", "out of memory");
-        abort();
-    }
 
-    self->store = convo_store_new(config);
-    self->backoff.first_ms = BACKOFF_FIRST_MS;
-    self->backoff.limit_ms = BACKOFF_LIMIT_MS;
-    convo_stream_open(&self->stream, config, "history", CONVO_KEY_ENDED,
-                      on_entries, self);
-
-    while (!convo_stopping()) {
-        expire(self);
-        convo_stream_pass(&self->stream);
-    }
-
-    convo_stream_close(&self->stream);
-    self->store->close(self->store);
-    free(self);
+void
+convo_reports(const convo_config_t *config)
+{
+    run(config, &reports_kind);
 }

@@ -20,11 +20,15 @@ void convo_rooms(const convo_config_t *config);
 void convo_probes(const convo_config_t *config);
 void convo_sweep(const convo_config_t *config);
 void convo_history(const convo_config_t *config);
+void convo_reports(const convo_config_t *config);
+void convo_users(const convo_config_t *config);
+void convo_restore(const convo_config_t *config);
 
 /*
  * The first heartbeat, before the other jobs start: waits until every pool
- * has been opened.  Returns 0, or -1 when the worker is to stop: it was told
- * to, or the data is of a newer layout than it knows.
+ * has been opened to them, if not to users (see restore.c).  Returns 0, or -1
+ * when the worker is to stop: it was told to, or the data is of a newer layout
+ * than it knows.
  */
 int convo_heartbeat_first(const convo_config_t *config);
 

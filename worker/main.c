@@ -64,6 +64,9 @@ static job_t jobs[] = {
     { .name = "probes", .run = convo_probes },
     { .name = "sweep", .run = convo_sweep },
     { .name = "history", .run = convo_history },
+    { .name = "reports", .run = convo_reports },
+    { .name = "users", .run = convo_users },
+    { .name = "restore", .run = convo_restore },
 };
 
 #define JOBS (sizeof(jobs) / sizeof(jobs[0]))

@@ -9,7 +9,9 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync,
+} from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -195,6 +197,12 @@ class Worker {
     return this;
   }
 
+  // The most memory it has held so far, in kB.
+  peakMemory() {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
+    return Number(/VmHWM:\s+(\d+)/.exec(status)[1]);
+  }
+
   // The exit code, or the name of the signal that ended it.
   async end(signal = 'SIGTERM') {
     this.child.kill(signal);
@@ -226,9 +234,13 @@ class Stage {
     this.client = this.redis.client();
     this.pool = new Pool(this.client);
     await this.pool.open();
+    await this.startLiveKit();
+    return this;
+  }
+
+  async startLiveKit() {
     await this.livekit.start(this.dir);
     await this.proxy.start(this.livekit.port);
-    return this;
   }
 
   // A configuration of short times; settings replace or add directives.
@@ -270,15 +282,19 @@ class Stage {
     this.proxy.calls = [];
     await this.client.flushall();
     await this.pool.open();
+    await this.clearLiveKit();
+    for (const end of ['', '-wal', '-shm']) {
+      rmSync(path.join(this.dir, `history.db${end}`),
+        { recursive: true, force: true });
+    }
+  }
+
+  async clearLiveKit() {
     for (const room of await this.livekit.roomNames()) {
       // LiveKit may be about to delete it itself, for a worker just ended
       await this.livekit.client.deleteRoom(room).catch((error) => {
         assert.match(error.message, /does not exist/);
       });
-    }
-    for (const end of ['', '-wal', '-shm']) {
-      rmSync(path.join(this.dir, `history.db${end}`),
-        { recursive: true, force: true });
     }
   }
 
@@ -315,6 +331,17 @@ class Stage {
       [3600, event, sid, side, psid, at ?? await this.pool.now()]);
   }
 
+  // Keeps the store as it is; what is returned puts it back.
+  copyStore() {
+    const file = path.join(this.dir, 'history.db');
+    cpSync(file, `${file}.copy`);
+    return () => {
+      ['', '-wal', '-shm'].forEach((end) => rmSync(file + end,
+        { force: true }));
+      cpSync(`${file}.copy`, file);
+    };
+  }
+
   async stop() {
     await Promise.all(this.workers.map((worker) => worker.end('SIGKILL')));
     await this.proxy.down();
@@ -325,8 +352,22 @@ class Stage {
   }
 }
 
+// Without a LiveKit: nobody is matched, and what is kept is all there is.
+class BareStage extends Stage {
+  async startLiveKit() {
+    Object.assign(this.proxy,
+      { port: await freePort(), faults: new Map(), calls: [] });
+  }
+
+  async clearLiveKit() {}
+}
+
 export function startStage(...redisOptions) {
   return new Stage().start(redisOptions);
+}
+
+export function startBareStage(...redisOptions) {
+  return new BareStage().start(redisOptions);
 }
 
 export { sleep };

@@ -3,7 +3,6 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 
@@ -253,54 +252,6 @@ test('... but not with an entry in their hands', async () => {
     ['workers', 10]), 0);
 });
 
-test('the store is away: nothing is lost, and nothing doubled', async () => {
-  const file = path.join(stage.dir, 'history.db');
-  writeFileSync(file, 'no database '.repeat(100));
-  const worker = await stage.worker({ absence: '1s' });
-  const sid = await match('ann', 'bob');
-  await comeBoth(sid);
-  await stage.state('ann', 'live');
-  await stage.event(sid, 'left', 'a', 'PA_a');
-  await stage.state('ann', 'idle');
-  await worker.logged(/the store takes nothing now, 1 or more wait: /);
-  assert.equal(await pool.client.xlen(pool.key('ended')), 1);
-
-  unlinkSync(file);
-  await storedOnce(sid, 20000);
-  await until(async () => await pool.client.xlen(pool.key('ended')) === 0,
-    'the stream is empty');
-});
-
-test('killed while the store is away: another stores it', async () => {
-  const file = path.join(stage.dir, 'history.db');
-  writeFileSync(file, 'no database '.repeat(100));
-  const name = { name: 'same' };
-  const worker = await stage.worker(name);
-  const sid = newSid();
-  await pool.client.xadd(pool.key('ended'), '*', 'sessionId', sid,
-    'userA', 'x', 'userB', 'y', 'startTime', '1', 'endTime', '2',
-    'duration', '1', 'expiresAt', '9999999999');
-  await worker.logged(/the store takes nothing now/);
-  await worker.end('SIGKILL');
-  unlinkSync(file);
-  await stage.worker(name);
-  await storedOnce(sid);
-});
-
-test('an entry that is no session is a dead letter', async () => {
-  const worker = await stage.worker();
-  await pool.client.xadd(pool.key('ended'), '*', 'sessionId', 'short');
-  const sid = newSid();
-  await pool.client.xadd(pool.key('ended'), '*', 'sessionId', sid,
-    'userA', 'x', 'userB', 'y', 'startTime', '1', 'endTime', '2',
-    'duration', '1', 'expiresAt', '9999999999');
-  await storedOnce(sid);
-  await worker.logged(/ended: no session, a dead letter now/);
-  assert.deepEqual((await pool.dead()).map(({ what }) => what),
-    [['sessionId', 'short']]);
-  assert.equal(stored().length, 1);
-});
-
 test('what was put into the sets by hand becomes dead letters', async () => {
   const worker = await stage.worker();
   const sets = ['sessions', 'claims', 'closing'];
@@ -352,18 +303,4 @@ test('a deletion that did nothing is tried again', async () => {
   await noRooms();
   assert.equal(tries, 2);
   assert.match(worker.log, /1 of 1 not gone: 1 rooms are still there/);
-});
-
-test('the store knows sessions, Redis is fresh: the log says so', async () => {
-  const worker = await stage.worker();
-  const sid = newSid();
-  await pool.client.xadd(pool.key('ended'), '*', 'sessionId', sid,
-    'userA', 'x', 'userB', 'y', 'startTime', '1', 'endTime', '2',
-    'duration', '1', 'expiresAt', '9999999999');
-  await storedOnce(sid);
-  await worker.end();
-  await pool.client.flushall();
-  const next = await stage.worker();
-  await next.logged(/new to Redis, but the store keeps 1 sessions/);
-  assert.equal(await pool.client.exists(pool.key('ready')), 1);
 });

@@ -1,0 +1,333 @@
+// A Redis that has lost its data is filled from the store before its pools are
+// served: points, windows, blocks, bans and the last sessions.
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+
+import { newSid, Pool } from '../node/pool.mjs';
+import { insert, lock, select } from '../node/sqlite.mjs';
+import { sleep, startBareStage, until } from '../node/worker.mjs';
+
+const DAY = 86400;
+
+let stage;
+let pool;
+let file;
+
+before(async () => {
+  stage = await startBareStage();
+  pool = stage.pool;
+  file = path.join(stage.dir, 'history.db');
+});
+
+afterEach(() => stage?.clear());
+after(() => stage?.stop());
+
+const now = () => Math.floor(Date.now() / 1000);
+
+function isReady(on = pool) {
+  return on.client.exists(on.key('ready'));
+}
+
+function ready(on = pool, ms = 30000) {
+  return until(async () => await isReady(on) === 1, 'the pool is ready', ms);
+}
+
+// What a user has of theirs, as the edge would show it.
+async function shown(sub) {
+  const { client } = pool;
+  const [view, blocked, history] = [await pool.view(sub),
+    await client.smembers(pool.key('blocked', sub)),
+    await client.lrange(pool.key('history', sub), 0, -1)];
+  return {
+    points: view.points_left, windowEnds: Math.ceil(view.window_end / 1000),
+    last: view.last_session, blocked: blocked.sort(),
+    sessions: history.map((text) => JSON.parse(text)).map((entry) => [
+      entry.sessionId, entry.startTime, entry.endTime, entry.duration,
+      entry.pointsSpent]),
+  };
+}
+
+async function emptied() {
+  await until(async () => await pool.client.xlen(pool.key('ended')) === 0
+    && await pool.client.xlen(pool.key('reports')) === 0
+    && await pool.client.zcard(pool.key('dirty')) === 0,
+  'the store has all', 30000);
+}
+
+// The store as a worker made it, empty, with nobody at work.
+async function makeStore() {
+  const worker = await stage.worker();
+  await until(() => select(file, 'SELECT name FROM sqlite_schema').length > 0,
+    'the tables are there');
+  await worker.end();
+  await pool.client.flushall();
+}
+
+const userRow = (sub, fields = {}) => Object.values({
+  userId: sub, pool: 'default', points: 15, pointsLeft: 12, pointsSpent: 3,
+  windowEndsAt: now() + 3600, lastSessionTimestamp: now() - 7200,
+  isWaitingInQueue: 0, bannedUntil: 0, version: Date.now() - 5000, ...fields,
+});
+
+const sessionRow = (a, b, start, duration = 60) => [newSid(), a, b, start,
+  start + duration, duration, start + duration + 90 * DAY];
+
+test('all that users had is there again', async () => {
+  for (const [peer, ago] of [['bob', 61000], ['cat', 30000]]) {
+    const session = await pool.live('ann', peer, ago);
+    await pool.leave(peer);
+    if (peer === 'cat') {
+      await pool.report('ann', session.sid);
+    }
+  }
+  const till = await pool.now() + 3600000;
+  await pool.ban('bob', till);
+  const worker = await stage.worker();
+  await emptied();
+  const subs = ['ann', 'bob', 'cat'];
+  const before = await Promise.all(subs.map(shown));
+  assert.equal(before[0].points, '12');
+  assert.equal(before[0].sessions.length, 2);
+  assert.deepEqual(before[0].blocked, ['cat']);
+  await worker.end();
+
+  await pool.client.flushall();
+  const next = await stage.worker();
+  await ready();
+  assert.deepEqual(await Promise.all(subs.map(shown)), before);
+  assert.equal((await pool.join('bob')).status, 'banned');
+  assert.equal((await pool.join('bob')).banned_until,
+    String(Math.ceil(till / 1000) * 1000));
+  assert.equal((await pool.join('ann')).status, 'ok');
+  await next.logged(/pool default is ready: 3 users were restored in \d+ ms/);
+});
+
+test('Redis loses all while a worker runs: the same', async () => {
+  await pool.live('ann', 'bob', 61000);
+  await pool.leave('ann');
+  const worker = await stage.worker();
+  await emptied();
+  const before = await shown('ann');
+  await pool.client.flushall();
+  await ready();
+  assert.deepEqual(await shown('ann'), before);
+  await worker.logged(/pool default is new to Redis: it is filled from the/);
+  await stage.pool.join('ann');
+  assert.equal(await worker.end(), 0);
+});
+
+test('an empty store: ready at once', async () => {
+  await pool.client.flushall();
+  const worker = await stage.worker();
+  await ready(pool, 5000);
+  await worker.logged(/pool default is ready: the store knows nobody of it/);
+});
+
+test('until then nobody may join', async () => {
+  await makeStore();
+  insert(file, 'users', [userRow('ann', { pointsSpent: 15 })]);
+  assert.equal((await pool.join('ann')).status, 'restoring');
+  await stage.worker();
+  await ready();
+  assert.equal((await pool.join('ann')).status, 'no_points');
+});
+
+test('the store is away: the pool stays closed, then opens', async () => {
+  await makeStore();
+  insert(file, 'users', [userRow('ann')]);
+  const other = new Pool(pool.client, 'other');
+  await other.open();
+  const saved = stage.copyStore();
+  writeFileSync(file, 'this is no database\n'.repeat(500));
+  const worker = await stage.worker({ pool: 'default other' });
+  await worker.logged(/pool default stays closed, it could not be restored: /);
+  assert.equal((await pool.join('ann')).status, 'restoring');
+  assert.equal((await other.join('cat')).status, 'ok');
+  await sleep(2500);
+  assert.equal(await isReady(), 0);
+  assert.ok(worker.log.match(/stays closed/g).length < 8);
+
+  saved();
+  await ready();
+  assert.equal((await shown('ann')).points, '12');
+});
+
+test('a store that is being written to is read all the same', async () => {
+  await makeStore();
+  insert(file, 'users', [userRow('ann')]);
+  const release = await lock(file);
+  await stage.worker();
+  await ready();
+  assert.equal((await shown('ann')).points, '12');
+  await release();
+});
+
+test('what Redis knows of a later time is left alone', async () => {
+  await makeStore();
+  const version = Date.now() - 5000;
+  insert(file, 'users', [userRow('ann', { version }),
+    userRow('bob', { version })]);
+  insert(file, 'sessions', [sessionRow('ann', 'bob', now() - 7200)]);
+  await pool.client.hset(pool.key('user', 'ann'), 'version', version + 1,
+    'points', 15, 'spent', 9, 'window_end', Date.now() + 1000000);
+  await pool.client.rpush(pool.key('history', 'ann'), 'as it was');
+  await stage.worker();
+  await ready();
+  assert.equal((await pool.user('ann')).spent, '9');
+  assert.equal((await pool.user('bob')).spent, '3');
+  assert.deepEqual(await pool.client.lrange(pool.key('history', 'ann'), 0, -1),
+    ['as it was']);
+  assert.equal((await shown('bob')).sessions.length, 1);
+});
+
+test('windows and bans that are over are gone, bans for good are not',
+  async () => {
+    await makeStore();
+    insert(file, 'users', [
+      userRow('over', { windowEndsAt: now() - 1, bannedUntil: now() - 1 }),
+      userRow('unspent', { pointsSpent: 0, pointsLeft: 15 }),
+      userRow('ever', { bannedUntil: 253402300799 }),
+    ]);
+    await stage.worker();
+    await ready();
+    assert.deepEqual([(await shown('over')).points,
+      (await shown('unspent')).points], ['15', '15']);
+    assert.equal((await pool.join('over')).status, 'ok');
+    assert.equal((await pool.join('unspent')).status, 'ok');
+    assert.equal((await pool.join('ever')).status, 'banned');
+    assert.ok(await pool.client.pttl(pool.key('user', 'ever'))
+      > 1000 * 365 * DAY * 1000);
+  });
+
+test('users come to the pool of their record, and to no other', async () => {
+  await makeStore();
+  insert(file, 'users', [userRow('ann'), userRow('cat', { pool: 'other' }),
+    userRow('dan', { pool: 'elsewhere' })]);
+  insert(file, 'sessions', [sessionRow('cat', 'dan', now() - 7200)]);
+  const other = new Pool(pool.client, 'other');
+  await stage.worker({ pool: 'default other' });
+  await ready();
+  await ready(other);
+  const names = (await pool.client.keys('*:user:*')).sort();
+  assert.deepEqual(names, ['{default}:user:ann', '{other}:user:cat']);
+  assert.deepEqual(await pool.client.keys('*:history:*'),
+    ['{other}:history:cat']);
+});
+
+test('the newest 50 sessions, newest first, without the expired', async () => {
+  await makeStore();
+  const rows = Array.from({ length: 60 },
+    (_, i) => sessionRow('ann', `peer-${i}`, now() - 100 * DAY + i * DAY));
+  insert(file, 'sessions', [...rows].sort());
+  insert(file, 'users', [userRow('ann')]);
+  await stage.worker();
+  await ready();
+  const { sessions } = await shown('ann');
+  const alive = rows.filter(([, , , , , , expires]) => expires > now());
+  assert.deepEqual(sessions, alive.reverse().slice(0, 50)
+    .map(([sid, , , start, end, duration]) => [sid, start, end, duration, 1]));
+});
+
+test('many blocked users are all blocked', async () => {
+  await makeStore();
+  const blocked = Array.from({ length: 2500 }, (_, i) => `peer-${i}`);
+  insert(file, 'users', [userRow('ann')]);
+  insert(file, 'blocked', blocked.map((sub) => ['ann', sub]));
+  await stage.worker();
+  await ready();
+  assert.deepEqual((await shown('ann')).blocked, blocked.sort());
+});
+
+test('one worker restores, the others wait', async () => {
+  await makeStore();
+  insert(file, 'users', [userRow('ann')]);
+  await pool.restoreLease('somebody', 3000);
+  const worker = await stage.worker();
+  await sleep(1500);
+  assert.equal(await isReady(), 0);
+  await ready();
+  assert.equal((await shown('ann')).points, '12');
+  assert.equal(await pool.client.exists(pool.key('restoring')), 1);
+  assert.equal(await worker.end(), 0);
+});
+
+test('killed again and again while it restores: all is there', async () => {
+  await makeStore();
+  const count = 3000;
+  const rows = Array.from({ length: count }, (_, i) => userRow(`user-${i}`));
+  insert(file, 'users', rows);
+  insert(file, 'sessions', rows.map((_, i) => sessionRow(`user-${i}`,
+    `user-${(i + 1) % count}`, now() - 7200)));
+  let killed = 0;
+  for (let i = 0; i < 4 && await isReady() === 0; i++) {
+    const worker = await stage.worker({ name: 'same' });
+    await sleep(30 + 40 * i);
+    killed += await isReady() === 0;
+    await worker.end('SIGKILL');
+  }
+  assert.ok(killed > 0, 'it was killed before it was done');
+  await stage.worker({ name: 'same' });
+  await ready();
+  const users = await pool.client.keys('{default}:user:*');
+  const histories = await pool.client.keys('{default}:history:*');
+  assert.deepEqual([users.length, histories.length], [count, count]);
+  assert.equal((await shown('user-7')).sessions.length, 2);
+  assert.equal((await shown(`user-${count - 1}`)).points, '12');
+});
+
+test('Redis is killed while it is being filled: it is filled again',
+  async () => {
+    await makeStore();
+    const rows = Array.from({ length: 3000 }, (_, i) => userRow(`user-${i}`));
+    insert(file, 'users', rows);
+    const worker = await stage.worker();
+    await until(async () => await pool.client.dbsize() > 500, 'it has begun');
+    await stage.redis.kill();
+    await stage.redis.start();
+    await ready();
+    assert.equal((await pool.client.keys('{default}:user:*')).length, 3000);
+    assert.equal(await worker.end(), 0);
+  });
+
+test('damaged keys are passed over, and the rest is restored', async () => {
+  await makeStore();
+  insert(file, 'users', [userRow('ann'), userRow('bob'), userRow('cat')]);
+  await pool.client.set(pool.key('user', 'bob'), 'rubbish');
+  await pool.client.set(pool.key('blocked', 'cat'), 'rubbish');
+  const worker = await stage.worker();
+  await ready();
+  assert.equal((await shown('ann')).points, '12');
+  await worker.logged(/restore_user: .*DAMAGED/);
+});
+
+test('rubbish in the store is passed over', async () => {
+  await makeStore();
+  insert(file, 'users', [userRow('ann'),
+    userRow('x'.repeat(300)), userRow('odd', { version: 'x' }),
+    userRow('far', { pool: 'NO POOL' }), userRow('', {})]);
+  await stage.worker();
+  await ready();
+  assert.equal((await shown('ann')).points, '12');
+});
+
+test('100,000 users: in batches, in little memory', async () => {
+  await makeStore();
+  const count = 100000;
+  const rows = Array.from({ length: count }, (_, i) => userRow(`user-${i}`));
+  insert(file, 'users', rows);
+  insert(file, 'sessions', Array.from({ length: count }, (_, i) => sessionRow(
+    `user-${i}`, `user-${(i * 7) % count}`, now() - 7200)));
+  const worker = await stage.worker({
+    redis: `redis://127.0.0.1:${stage.redis.port} timeout=5s`, lease: '2m',
+  });
+  await ready(pool, 180000);
+  const [, users, ms] = await worker.logged(
+    /ready: (\d+) users were restored in (\d+) ms/);
+  assert.equal(users, String(count));
+  console.log(`# ${users} users in ${ms} ms`);
+  assert.ok(worker.peakMemory() < 100 * 1024, `${worker.peakMemory()} kB`);
+  assert.equal(await pool.client.dbsize() > 2 * count, true);
+});

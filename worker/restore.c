@@ -1,0 +1,512 @@
+/*
+ * The job that fills a Redis that has lost its data (or is a new one) from the
+ * store, and only then lets its pools be served: what the store knows of each
+ * user, whom they are never paired with, and their last sessions.
+ *
+ * Crash story.  One worker at a time restores a pool, under a lease that it
+ * renews; killed at any moment, another begins again when the lease is over.
+ * Restoring twice is restoring once: a user whom Redis knows of a later time
+ * is left alone, and so is a history that is there.
+ *
+ * The store is read once for all pools that are to be restored, in batches
+ * that are written to Redis as they come: memory does not grow with the store.
+ * How it fails: while the store does not answer, such a pool stays closed (the
+ * edge answers 503 "restoring") and the log says so; pools that are ready are
+ * served all the time.
+ */
+
+#include "backoff.h"
+#include "jobs.h"
+#include "log.h"
+#include "pools.h"
+#include "redis.h"
+#include "stop.h"
+#include "store.h"
+
+#include "convo_history.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* How often pools are looked at. */
+#define INTERVAL_MS 1000
+
+/* Users written to Redis at once. */
+#define BATCH 100
+
+/* Blocked users in one call of the script. */
+#define BLOCKED_MAX 1000
+
+/* What a JSON text of a session takes. */
+#define ENTRY_MAX 256
+
+#define BACKOFF_FIRST_MS 500
+#define BACKOFF_LIMIT_MS 15000
+
+typedef struct {
+    const convo_config_t *config;
+    convo_redis_t *redis;
+    convo_backoff_t backoff;
+    convo_store_t *users;    /* being read through */
+    convo_store_t *sessions; /* asked meanwhile, as users is busy */
+    unsigned long connects;  /* when run_id was asked for */
+    char run_id[CONVO_RUN_ID_MAX + 1];
+
+    int mine[CONVO_CONFIG_POOLS];       /* being restored by this worker */
+    int64_t count[CONVO_CONFIG_POOLS];  /* users, for the log */
+    int told[CONVO_CONFIG_POOLS];       /* that it is being restored */
+    int64_t now_s;
+    int64_t renewed_ms; /* monotonic */
+    const char *cut;    /* why the reading was ended, or NULL */
+
+    size_t n;
+    struct {
+        char id[CONVO_USER_MAX + 1];
+        size_t pool;
+    } batch[BATCH]; /* whose sessions come next */
+} restore_t;
+
+
+static int64_t
+monotonic_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+
+/* --- the lease --- */
+
+/*
+ * Takes or renews the lease of every pool that is not ready (only: of those
+ * that are ours already) and sets mine[].  How many are ours, or -1.
+ */
+static int
+take_leases(restore_t *self, int only_mine)
+{
+    const convo_config_t *config = self->config;
+    convo_redis_t *redis = self->redis;
+    int n = 0;
+
+    convo_redis_begin(redis);
+
+    for (size_t i = 0; i < config->npools; i++) {
+        convo_redis_script(redis, CONVO_SCRIPT_RESTORE_LEASE);
+        convo_redis_key(redis, &config->pools[i], CONVO_KEY_READY, NULL, 0);
+        convo_redis_key(redis, &config->pools[i], CONVO_KEY_RESTORING, NULL,
+                        0);
+        convo_redis_str(redis, config->name);
+        convo_redis_int(redis, config->lease_ms);
+    }
+
+    if (convo_redis_run(redis) != 0) {
+        return -1;
+    }
+
+    for (size_t i = 0; i < config->npools; i++) {
+        const redisReply *reply = convo_redis_reply(redis, i);
+
+        convo_reply_failed(reply, "restore", "restore_lease");
+        self->mine[i] = convo_reply_is(reply, "mine")
+                        && (!only_mine || self->mine[i]);
+        n += self->mine[i];
+    }
+
+    self->renewed_ms = monotonic_ms();
+
+    return n;
+}
+
+
+/* 0, or -1 when there is nothing left to restore, or Redis is away. */
+static int
+keep_leases(restore_t *self)
+{
+    int n;
+
+    if (monotonic_ms() - self->renewed_ms < self->config->lease_ms / 3) {
+        return 0;
+    }
+
+    n = take_leases(self, 1);
+    if (n <= 0) {
+        self->cut = n < 0 ? "Redis is away" : "another worker does it";
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* --- users --- */
+
+/* The index of the pool, or -1 when it is not being restored here. */
+static int
+pool_of(const restore_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->config->npools; i++) {
+        if (self->mine[i]
+            && strcmp(self->config->pools[i].name, name) == 0)
+        {
+            return (int) i;
+        }
+    }
+
+    return -1;
+}
+
+
+/* A window in which nothing was spent is none. */
+static void
+call_restore_user(restore_t *self, const convo_pool_t *pool,
+                  const convo_store_user_t *user, const char *const *blocked,
+                  size_t nblocked)
+{
+    convo_redis_t *redis = self->redis;
+    size_t len = strlen(user->user_id);
+    int open = user->spent > 0 && user->window_end > self->now_s;
+
+    convo_redis_script(redis, CONVO_SCRIPT_RESTORE_USER);
+    convo_redis_key(redis, pool, CONVO_KEY_USER, user->user_id, len);
+    convo_redis_key(redis, pool, CONVO_KEY_BLOCKED, user->user_id, len);
+    convo_redis_int(redis, user->version);
+    convo_redis_int(redis, user->points);
+    convo_redis_int(redis, open ? user->spent : 0);
+    convo_redis_int(redis, open ? user->window_end : 0);
+    convo_redis_int(redis, user->last_session);
+    convo_redis_int(redis, user->banned_until);
+
+    for (size_t i = 0; i < nblocked; i++) {
+        convo_redis_str(redis, blocked[i]);
+    }
+}
+
+
+/* Replies of calls that were refused are told, and the rest goes on. */
+static int
+run_calls(restore_t *self, const char *what)
+{
+    convo_redis_t *redis = self->redis;
+
+    if (convo_redis_calls(redis) == 0) {
+        return 0;
+    }
+
+    if (convo_redis_run(redis) != 0) {
+        self->cut = "Redis is away";
+        return -1;
+    }
+
+    for (size_t i = 0; i < convo_redis_calls(redis); i++) {
+        convo_reply_failed(convo_redis_reply(redis, i), "restore", what);
+    }
+
+    return 0;
+}
+
+
+/* --- their sessions --- */
+
+/* As a script would have written it, but for the reason, which no store keeps;
+ * of so many seconds each begun minute was paid. */
+static void
+add_entry(convo_redis_t *redis, const convo_store_session_t *session)
+{
+    char text[ENTRY_MAX];
+    int n;
+
+    n = snprintf(text, sizeof(text),
+                 "{\"sessionId\":\"%s\",\"startTime\":%" PRId64
+                 ",\"endTime\":%" PRId64 ",\"duration\":%" PRId64
+                 ",\"pointsSpent\":%" PRId64 "}",
+                 session->session_id, session->start_time, session->end_time,
+                 session->duration, (session->duration + 59) / 60);
+
+    convo_redis_arg(redis, text, (size_t) n);
+}
+
+
+static int
+call_restore_history(restore_t *self, const convo_pool_t *pool, const char *id)
+{
+    convo_store_session_t sessions[CONVO_HISTORY_MAX];
+    int64_t n;
+
+    n = self->sessions->history_of(self->sessions, id, self->now_s, sessions,
+                                   CONVO_HISTORY_MAX);
+    if (n < 0) {
+        self->cut = self->sessions->error;
+        return -1;
+    }
+    if (n == 0) {
+        return 0;
+    }
+
+    convo_redis_script(self->redis, CONVO_SCRIPT_RESTORE_HISTORY);
+    convo_redis_key(self->redis, pool, CONVO_KEY_HISTORY, id, strlen(id));
+    for (int64_t i = 0; i < n; i++) {
+        add_entry(self->redis, &sessions[i]);
+    }
+
+    return 0;
+}
+
+
+/* Writes the batch: the users that were collected, then their sessions. */
+static int
+flush(restore_t *self)
+{
+    const convo_config_t *config = self->config;
+
+    if (run_calls(self, "restore_user") != 0) {
+        return -1;
+    }
+
+    convo_redis_begin(self->redis);
+    for (size_t i = 0; i < self->n; i++) {
+        if (call_restore_history(self, &config->pools[self->batch[i].pool],
+                                 self->batch[i].id)
+            != 0)
+        {
+            return -1;
+        }
+    }
+
+    if (run_calls(self, "restore_history") != 0) {
+        return -1;
+    }
+
+    self->n = 0;
+    if (convo_stopping()) {
+        self->cut = "this worker stops";
+        return -1;
+    }
+    if (keep_leases(self) != 0) {
+        return -1;
+    }
+
+    convo_redis_begin(self->redis);
+
+    return 0;
+}
+
+
+static int
+on_user(void *data, const convo_store_user_t *user,
+        const char *const *blocked, size_t nblocked)
+{
+    restore_t *self = data;
+    int index = pool_of(self, user->pool);
+    const convo_pool_t *pool;
+    size_t first = 0;
+
+    if (index < 0) {
+        return 0;
+    }
+
+    pool = &self->config->pools[index];
+    self->count[index]++;
+
+    do {
+        size_t some = nblocked - first < BLOCKED_MAX ? nblocked - first
+                                                     : BLOCKED_MAX;
+
+        call_restore_user(self, pool, user, blocked + first, some);
+        first += some;
+    } while (first < nblocked);
+
+    memcpy(self->batch[self->n].id, user->user_id, sizeof(user->user_id));
+    self->batch[self->n++].pool = (size_t) index;
+
+    return self->n == BATCH || convo_redis_calls(self->redis) > 2 * BATCH
+               ? flush(self)
+               : 0;
+}
+
+
+/* --- the whole --- */
+
+static void
+tell_begin(restore_t *self)
+{
+    for (size_t i = 0; i < self->config->npools; i++) {
+        if (self->mine[i] && !self->told[i]) {
+            convo_log(CONVO_LOG_INFO, "restore", "pool %s is new to Redis: "
+                      "it is filled from the store",
+                      self->config->pools[i].name);
+            self->told[i] = 1;
+        }
+        self->count[i] = 0;
+    }
+}
+
+
+static void
+tell_failure(restore_t *self, const char *why)
+{
+    for (size_t i = 0; i < self->config->npools; i++) {
+        if (self->mine[i]) {
+            convo_log(CONVO_LOG_WARN, "restore",
+                      "pool %s stays closed, it could not be restored: %s",
+                      self->config->pools[i].name, why);
+        }
+    }
+}
+
+
+/* Reads the store through: 0 when all of it is in Redis, or -1. */
+static int
+fill(restore_t *self)
+{
+    int result;
+
+    self->n = 0;
+    self->cut = NULL;
+    self->now_s = convo_redis_now(self->redis) / 1000;
+    if (self->now_s <= 0) {
+        self->cut = "Redis is away";
+        return -1;
+    }
+
+    convo_redis_begin(self->redis);
+    result = self->users->each_user(self->users, on_user, self);
+
+    if (result != 0 && self->cut == NULL) {
+        self->cut = self->users->error;
+    }
+
+    return self->cut == NULL ? flush(self) : -1;
+}
+
+
+static void
+tell_done(const restore_t *self, size_t index, int64_t began_ms)
+{
+    const char *name = self->config->pools[index].name;
+
+    if (self->count[index] == 0) {
+        convo_log(CONVO_LOG_INFO, "restore",
+                  "pool %s is ready: the store knows nobody of it", name);
+    } else {
+        convo_log(CONVO_LOG_WARN, "restore",
+                  "pool %s is ready: %" PRId64 " users were restored in %"
+                  PRId64 " ms", name, self->count[index],
+                  monotonic_ms() - began_ms);
+    }
+}
+
+
+/* Opens what has been filled: 0, or -1 when one could not be opened. */
+static int
+open_pools(restore_t *self, int64_t began_ms)
+{
+    for (size_t i = 0; i < self->config->npools; i++) {
+        if (self->mine[i]
+            && convo_pool_open(self->redis, &self->config->pools[i],
+                               self->run_id, 1)
+                   == CONVO_POOL_READY)
+        {
+            self->mine[i] = 0;
+            self->told[i] = 0;
+            tell_done(self, i, began_ms);
+        }
+    }
+
+    for (size_t i = 0; i < self->config->npools; i++) {
+        if (self->mine[i]) {
+            self->cut = "Redis does not open it";
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Restores those that are ours: 0, or -1 when it is to be tried again. */
+static int
+restore(restore_t *self)
+{
+    int64_t began_ms = monotonic_ms();
+    int result;
+
+    tell_begin(self);
+
+    self->users = convo_store_new(self->config);
+    self->sessions = convo_store_new(self->config);
+
+    result = fill(self);
+    if (result == 0) {
+        result = open_pools(self, began_ms);
+    }
+    if (result != 0) {
+        tell_failure(self, self->cut);
+    }
+
+    self->users->close(self->users);
+    self->sessions->close(self->sessions);
+
+    return result;
+}
+
+
+/* Asks for Redis's name when the connection is a new one. */
+static int
+know_redis(restore_t *self)
+{
+    unsigned long connects;
+
+    if (convo_redis_ready(self->redis) != 0) {
+        return -1;
+    }
+
+    connects = convo_redis_connects(self->redis);
+    if (self->connects != connects) {
+        if (convo_redis_run_id(self->redis, self->run_id) != 0) {
+            return -1;
+        }
+        self->connects = connects;
+    }
+
+    return 0;
+}
+
+
+void
+convo_restore(const convo_config_t *config)
+{
+    restore_t *self = calloc(1, sizeof(*self));
+
+    if (self == NULL) {
+        convo_log(CONVO_LOG_ERROR, "restore", "out of memory");
+        abort();
+    }
+
+    self->config = config;
+    self->redis = convo_redis_new(config, "restore");
+    self->backoff.first_ms = BACKOFF_FIRST_MS;
+    self->backoff.limit_ms = BACKOFF_LIMIT_MS;
+
+    while (!convo_stopping()) {
+        int64_t wait_ms = INTERVAL_MS;
+
+        if (know_redis(self) == 0 && take_leases(self, 0) > 0) {
+            if (restore(self) == 0) {
+                convo_backoff_reset(&self->backoff);
+            } else {
+                wait_ms = convo_backoff_next(&self->backoff);
+            }
+        }
+
+        convo_stop_wait(wait_ms);
+    }
+
+    convo_redis_free(self->redis);
+    free(self);
+}
