@@ -39,7 +39,7 @@ typedef struct {
     ngx_msec_t                          end_at;
     ngx_msec_t                          points_at;  /* where "spent" */
 
-    int64_t                             version;    /* sent last, or -1 */
+    ngx_http_convo_session_told_t       told;       /* sent last */
     ngx_uint_t                          failures;   /* reads in a row */
 
     ngx_buf_t                           buf;
@@ -47,10 +47,12 @@ typedef struct {
     u_char                             *message;    /* in buf, or NULL */
 
     unsigned                            opened:1;   /* headers are out */
+    unsigned                            welcomed:1; /* a document, too */
     unsigned                            closed:1;
     unsigned                            subscribed:1;
     unsigned                            was_ready:1;
     unsigned                            reading:1;
+    unsigned                            lost:1;     /* recall, no read */
     unsigned                            wanted:1;   /* a read, at read_at */
     unsigned                            refresh:1;  /* send it unchanged too */
     unsigned                            waits:1;
@@ -61,6 +63,9 @@ typedef struct {
     ngx_int_t                           finish_rc;
 } ngx_http_convo_events_stream_t;
 
+
+/* The version in the request's Last-Event-ID, or -1. */
+int64_t ngx_http_convo_events_last_id(ngx_http_request_t *r);
 
 /* The headers of a stream; what ngx_http_send_header() returns. */
 ngx_int_t ngx_http_convo_events_send_header(ngx_http_request_t *r);

@@ -96,6 +96,36 @@ ngx_http_convo_events_handler(ngx_http_request_t *r)
 }
 
 
+int64_t
+ngx_http_convo_events_last_id(ngx_http_request_t *r)
+{
+    off_t             id;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *header;
+
+    static ngx_str_t  name = ngx_string("last-event-id");
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+
+        header = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (header[i].key.len == name.len
+                && ngx_strncmp(header[i].lowcase_key, name.data, name.len)
+                   == 0)
+            {
+                id = ngx_atoof(header[i].value.data, header[i].value.len);
+                return (id == NGX_ERROR) ? -1 : id;
+            }
+        }
+    }
+
+    return -1;
+}
+
+
 ngx_int_t
 ngx_http_convo_events_send_header(ngx_http_request_t *r)
 {

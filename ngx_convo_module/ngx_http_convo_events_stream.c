@@ -22,7 +22,9 @@
  *   Redis goes           the stream stays open, its comments go on; it reads
  *                        when the subscription is back, spread over a second,
  *                        and a read that fails is repeated with back-off
- *   Redis lies           a version below the one sent is not told
+ *   Redis has lost data  a version below the one sent is not told: what was
+ *                        told is recalled (ngx_http_convo_session_recall.c),
+ *                        again and again while the pool is being restored
  *   the process ends     at a random time within the spread, after "retry:"
  *   before the headers   all of this is a 503
  *
@@ -71,6 +73,10 @@ static void ngx_http_convo_events_stream_read(
     ngx_http_convo_events_stream_t *s);
 static void ngx_http_convo_events_stream_view(void *data,
     const convo_user_view_t *view);
+static void ngx_http_convo_events_stream_lost(
+    ngx_http_convo_events_stream_t *s);
+static void ngx_http_convo_events_stream_restoring(
+    ngx_http_convo_events_stream_t *s);
 static void ngx_http_convo_events_stream_failed(
     ngx_http_convo_events_stream_t *s);
 static void ngx_http_convo_events_stream_take(
@@ -134,7 +140,7 @@ ngx_http_convo_events_stream_init(ngx_http_convo_events_stream_t *s)
 
     r = s->request;
 
-    s->version = -1;
+    s->told.version = ngx_http_convo_events_last_id(r);
     s->comment_at = ngx_current_msec + NGX_HTTP_CONVO_EVENTS_COMMENT;
     s->end_at = ngx_current_msec
                 + ngx_http_convo_events_stream_life(s->caller->expires);
@@ -394,9 +400,14 @@ ngx_http_convo_events_stream_go_on(ngx_http_convo_events_stream_t *s)
 static void
 ngx_http_convo_events_stream_read(ngx_http_convo_events_stream_t *s)
 {
+    ngx_int_t  rc;
+
     s->wanted = 0;
 
-    if (ngx_http_convo_session_read(&s->question) == NGX_OK) {
+    rc = s->lost ? ngx_http_convo_session_recall(&s->question, &s->told)
+                 : ngx_http_convo_session_read(&s->question);
+
+    if (rc == NGX_OK) {
         s->reading = 1;
         return;
     }
@@ -416,15 +427,51 @@ ngx_http_convo_events_stream_view(void *data, const convo_user_view_t *view)
 
     s->reading = 0;
 
-    if (view) {
-        s->failures = 0;
-        ngx_http_convo_events_stream_take(s, view);
+    if (view == NULL) {
+        ngx_http_convo_events_stream_failed(s);
+
+    } else if (view->status == CONVO_VIEW_RESTORING) {
+        ngx_http_convo_events_stream_restoring(s);
+
+    } else if (ngx_http_convo_session_is_lost(&s->told, view)) {
+        ngx_http_convo_events_stream_lost(s);
 
     } else {
-        ngx_http_convo_events_stream_failed(s);
+        s->failures = 0;
+        s->lost = 0;
+        ngx_http_convo_events_stream_take(s, view);
     }
 
     ngx_http_convo_events_stream_run(s);
+}
+
+
+/* Once, at once: a recall that helped nothing is a failure. */
+
+static void
+ngx_http_convo_events_stream_lost(ngx_http_convo_events_stream_t *s)
+{
+    if (s->lost) {
+        ngx_http_convo_events_stream_failed(s);
+        return;
+    }
+
+    s->lost = 1;
+    ngx_http_convo_events_stream_want(s, 0);
+}
+
+
+static void
+ngx_http_convo_events_stream_restoring(ngx_http_convo_events_stream_t *s)
+{
+    if (!s->opened) {
+        ngx_http_convo_events_stream_finish(s,
+                               ngx_http_convo_session_restoring(s->request));
+        return;
+    }
+
+    ngx_http_convo_events_stream_want(s,
+                                      ngx_http_convo_session_recall_pause());
 }
 
 
@@ -469,9 +516,7 @@ ngx_http_convo_events_stream_take(ngx_http_convo_events_stream_t *s,
                        + ngx_max(view->window_end_ms - view->now_ms, 0);
     }
 
-    if (view->version < s->version
-        || (view->version == s->version && !s->refresh))
-    {
+    if (s->welcomed && view->version == s->told.version && !s->refresh) {
         s->refresh = 0;
         return;
     }

@@ -57,7 +57,8 @@ ngx_http_convo_events_write_document(ngx_http_convo_events_stream_t *s,
         return;
     }
 
-    s->version = view->version;
+    s->welcomed = 1;
+    ngx_http_convo_session_tell(&s->told, view);
 
     ngx_http_convo_events_write_text(s, s->buf.pos,
                                      s->buf.last - s->buf.pos);
@@ -183,7 +184,7 @@ ngx_http_convo_events_write_message(ngx_http_convo_events_stream_t *s,
         s->message = p;
         s->buf.pos = p;
 
-        if (s->version == -1) {
+        if (!s->welcomed) {
             p = ngx_cpymem(p, NGX_HTTP_CONVO_EVENTS_RETRY,
                            sizeof(NGX_HTTP_CONVO_EVENTS_RETRY) - 1);
         }

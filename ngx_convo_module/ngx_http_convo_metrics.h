@@ -45,6 +45,7 @@ typedef enum {
     NGX_HTTP_CONVO_REDIS_MESSAGES,       /* of a subscription */
     NGX_HTTP_CONVO_STREAM_OPENED,
     NGX_HTTP_CONVO_POLL_HELD,
+    NGX_HTTP_CONVO_RECALL,               /* of what Redis has lost */
     NGX_HTTP_CONVO_WEBHOOK_APPENDED,
     NGX_HTTP_CONVO_WEBHOOK_REPEATED,
     NGX_HTTP_CONVO_WEBHOOK_IGNORED,

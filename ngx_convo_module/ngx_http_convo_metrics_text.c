@@ -108,6 +108,8 @@ static const ngx_http_convo_metrics_counter_t
       "Event streams that were opened." },
     { NGX_HTTP_CONVO_POLL_HELD, "convo_polls_held_total", NULL,
       "Long polls that had to wait." },
+    { NGX_HTTP_CONVO_RECALL, "convo_recalls_total", NULL,
+      "Times that Redis was given back what it had lost." },
 
     { NGX_HTTP_CONVO_WEBHOOK_APPENDED, "convo_livekit_webhooks_total",
       "result=\"appended\"", "Webhooks of LiveKit." },

@@ -53,6 +53,24 @@ typedef struct {
 } ngx_http_convo_session_question_t;
 
 
+/* what the script "join" takes, and others that put a user into the queue */
+
+#define NGX_HTTP_CONVO_SESSION_JOIN_KEYS  7
+#define NGX_HTTP_CONVO_SESSION_JOIN_ARGS  4
+
+typedef struct {
+    ngx_str_t     keys[NGX_HTTP_CONVO_SESSION_JOIN_KEYS];
+    ngx_str_t     args[NGX_HTTP_CONVO_SESSION_JOIN_ARGS];
+    convo_key_t   names[NGX_HTTP_CONVO_SESSION_JOIN_KEYS];
+    u_char        numbers[3 * NGX_INT64_LEN];
+} ngx_http_convo_session_join_t;
+
+/* The caller's; they point into it.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_convo_session_prepare_join(
+    const ngx_http_convo_caller_t *caller,
+    ngx_http_convo_session_join_t *join);
+
+
 /*
  * Runs a script that replies with a view.  Returns what
  * ngx_http_convo_redis_eval() returns; the handler is called after NGX_OK
@@ -64,6 +82,36 @@ ngx_int_t ngx_http_convo_session_ask(ngx_http_convo_session_question_t *q,
 
 /* Asks for the caller's document as it is (script "session"). */
 ngx_int_t ngx_http_convo_session_read(ngx_http_convo_session_question_t *q);
+
+
+/* what a client has been told last, by which lost data is known */
+
+typedef struct {
+    int64_t              version;           /* -1: nothing */
+    int64_t              waiting_since_ms;  /* where state is waiting */
+    convo_user_state_e   state;
+    unsigned             by_us:1;           /* else only a version, and the
+                                               client says so itself */
+} ngx_http_convo_session_told_t;
+
+/* The view is what the client has been told now. */
+void ngx_http_convo_session_tell(ngx_http_convo_session_told_t *told,
+    const convo_user_view_t *view);
+
+/* 1 when Redis has lost what was told: the view is older than that. */
+ngx_uint_t ngx_http_convo_session_is_lost(
+    const ngx_http_convo_session_told_t *told, const convo_user_view_t *view);
+
+/*
+ * Gives Redis back what was told (script "recall"); as
+ * ngx_http_convo_session_ask().  The view's status is CONVO_VIEW_OK, or
+ * CONVO_VIEW_RESTORING where this is to be repeated after a pause.
+ */
+ngx_int_t ngx_http_convo_session_recall(ngx_http_convo_session_question_t *q,
+    const ngx_http_convo_session_told_t *told);
+
+/* How long that pause is, ms; another time for each. */
+ngx_msec_t ngx_http_convo_session_recall_pause(void);
 
 /*
  * The user's document with fresh credentials, where the view has a session.
@@ -79,6 +127,9 @@ ngx_int_t ngx_http_convo_session_send(const ngx_http_convo_caller_t *caller,
 /* 200 with the JSON, whose reference is taken over (NULL: no memory). */
 ngx_int_t ngx_http_convo_session_send_json(ngx_http_request_t *r,
     json_t *json);
+
+/* 503 restoring; what a content handler returns. */
+ngx_int_t ngx_http_convo_session_restoring(ngx_http_request_t *r);
 
 /* 503 redis_unavailable; what a content handler returns. */
 ngx_int_t ngx_http_convo_session_unavailable(ngx_http_request_t *r);

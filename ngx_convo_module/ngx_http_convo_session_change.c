@@ -82,7 +82,6 @@ static ngx_int_t ngx_http_convo_session_no_points(ngx_http_request_t *r,
     const convo_user_view_t *view);
 static ngx_int_t ngx_http_convo_session_banned(ngx_http_request_t *r,
     const convo_user_view_t *view);
-static ngx_int_t ngx_http_convo_session_restoring(ngx_http_request_t *r);
 
 static void ngx_http_convo_session_leave_body(ngx_http_request_t *r,
     json_t *body);
@@ -187,48 +186,62 @@ ngx_http_convo_session_join_body(ngx_http_request_t *r, json_t *body)
 static ngx_int_t
 ngx_http_convo_session_join(ngx_http_convo_session_change_t *change)
 {
-    u_char                         *p, numbers[3 * NGX_INT64_LEN];
-    ngx_str_t                       keys[7], args[4];
-    ngx_uint_t                      i;
-    convo_key_t                     names[6];
-    const ngx_http_convo_caller_t  *caller;
+    ngx_http_convo_session_join_t  join;
+
+    if (ngx_http_convo_session_prepare_join(change->caller, &join) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_convo_session_ask(&change->question, CONVO_SCRIPT_JOIN,
+                                      join.keys,
+                                      NGX_HTTP_CONVO_SESSION_JOIN_KEYS,
+                                      join.args,
+                                      NGX_HTTP_CONVO_SESSION_JOIN_ARGS);
+}
+
+
+ngx_int_t
+ngx_http_convo_session_prepare_join(const ngx_http_convo_caller_t *caller,
+    ngx_http_convo_session_join_t *join)
+{
+    u_char      *p;
+    ngx_uint_t   i;
 
     static const char *const  kinds[] = {
         CONVO_KEY_QUEUE, CONVO_KEY_ORDER, CONVO_KEY_READY, CONVO_KEY_SCHEMA,
         CONVO_KEY_STATS, CONVO_KEY_DIRTY
     };
 
-    caller = change->caller;
-    keys[0] = caller->key;
+    join->keys[0] = caller->key;
 
-    for (i = 0; i < 6; i++) {
-        if (ngx_http_convo_caller_key(caller, kinds[i], NULL, 0, &names[i])
+    for (i = 1; i < NGX_HTTP_CONVO_SESSION_JOIN_KEYS; i++) {
+        if (ngx_http_convo_caller_key(caller, kinds[i - 1], NULL, 0,
+                                      &join->names[i])
             != NGX_OK)
         {
             return NGX_ERROR;
         }
 
-        keys[i + 1] = ngx_http_convo_session_str(&names[i]);
+        join->keys[i] = ngx_http_convo_session_str(&join->names[i]);
     }
 
-    args[0] = caller->user;
+    join->args[0] = caller->user;
 
-    p = numbers;
+    p = join->numbers;
 
-    args[1].data = p;
+    join->args[1].data = p;
     p = ngx_sprintf(p, "%ui", caller->points);
-    args[1].len = p - args[1].data;
+    join->args[1].len = p - join->args[1].data;
 
-    args[2].data = p;
+    join->args[2].data = p;
     p = ngx_sprintf(p, "%L", (int64_t) caller->window * 1000);
-    args[2].len = p - args[2].data;
+    join->args[2].len = p - join->args[2].data;
 
-    args[3].data = p;
+    join->args[3].data = p;
     p = ngx_sprintf(p, "%T", caller->session_max);
-    args[3].len = p - args[3].data;
+    join->args[3].len = p - join->args[3].data;
 
-    return ngx_http_convo_session_ask(&change->question, CONVO_SCRIPT_JOIN,
-                                      keys, 7, args, 4);
+    return NGX_OK;
 }
 
 
@@ -313,7 +326,7 @@ ngx_http_convo_session_banned(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_convo_session_restoring(ngx_http_request_t *r)
 {
     return ngx_http_convo_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,

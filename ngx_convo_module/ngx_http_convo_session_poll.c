@@ -11,8 +11,10 @@
  * How it fails: a client that goes takes everything with it.  A read without
  * answer is 503 at once, the client repeats.  While the subscription is lost
  * the poll goes on, and reads when it is back, at a time of its own: all polls
- * of all processes are told so at once.  A process that is to end answers
- * early, with the document as it is.
+ * of all processes are told so at once.  Where Redis has lost what the client
+ * has, it is recalled (ngx_http_convo_session_recall.c) and the client answered
+ * then, or with 503 when the pool is still being restored at the end.  A
+ * process that is to end answers early, with the document as it is.
  */
 
 
@@ -32,10 +34,11 @@ typedef struct {
     ngx_http_convo_presence_t           presence;
     ngx_event_t                         timer;     /* it is over */
     ngx_event_t                         pause;     /* before a read */
-    int64_t                             version;   /* the client has */
+    ngx_http_convo_session_told_t       told;      /* the client has */
     unsigned                            was_ready:1;
     unsigned                            reading:1;
     unsigned                            again:1;   /* read once more */
+    unsigned                            lost:1;    /* recall, no read */
     unsigned                            over:1;    /* answer whatever is */
     unsigned                            done:1;
     unsigned                            counted:1;  /* in the gauge */
@@ -56,6 +59,8 @@ static void ngx_http_convo_session_poll_read(
     ngx_http_convo_session_poll_t *poll);
 static void ngx_http_convo_session_poll_view(void *data,
     const convo_user_view_t *view);
+static void ngx_http_convo_session_poll_restoring(
+    ngx_http_convo_session_poll_t *poll);
 static void ngx_http_convo_session_poll_answer(
     ngx_http_convo_session_poll_t *poll, const convo_user_view_t *view);
 
@@ -82,7 +87,7 @@ ngx_http_convo_session_poll(ngx_http_convo_caller_t *caller, int64_t version,
     cln->data = poll;
 
     poll->caller = caller;
-    poll->version = version;
+    poll->told.version = version;
     poll->question.caller = caller;
     poll->question.handler = ngx_http_convo_session_poll_view;
     poll->question.data = poll;
@@ -266,7 +271,9 @@ ngx_http_convo_session_poll_read(ngx_http_convo_session_poll_t *poll)
 
     r = poll->caller->request;
 
-    rc = ngx_http_convo_session_read(&poll->question);
+    rc = poll->lost
+         ? ngx_http_convo_session_recall(&poll->question, &poll->told)
+         : ngx_http_convo_session_read(&poll->question);
 
     if (rc != NGX_OK) {
         ngx_http_convo_session_poll_stop(poll, 0);
@@ -290,15 +297,31 @@ ngx_http_convo_session_poll_view(void *data, const convo_user_view_t *view)
         return;
     }
 
-    if (view) {
-        ngx_http_convo_presence_waits(&poll->presence,
-                                      view->state == CONVO_USER_WAITING);
-    }
-
-    if (view == NULL || view->version != poll->version) {
+    if (view == NULL) {
         ngx_http_convo_session_poll_answer(poll, view);
         return;
     }
+
+    if (view->status == CONVO_VIEW_RESTORING) {
+        ngx_http_convo_session_poll_restoring(poll);
+        return;
+    }
+
+    if (!poll->lost && ngx_http_convo_session_is_lost(&poll->told, view)) {
+        poll->lost = 1;
+        ngx_http_convo_session_poll_read(poll);
+        return;
+    }
+
+    ngx_http_convo_presence_waits(&poll->presence,
+                                  view->state == CONVO_USER_WAITING);
+
+    if (poll->lost || view->version != poll->told.version) {
+        ngx_http_convo_session_poll_answer(poll, view);
+        return;
+    }
+
+    ngx_http_convo_session_tell(&poll->told, view);
 
     if (poll->again) {
         poll->again = 0;
@@ -309,6 +332,23 @@ ngx_http_convo_session_poll_view(void *data, const convo_user_view_t *view)
     if (poll->over) {
         ngx_http_convo_session_poll_answer(poll, view);
     }
+}
+
+
+static void
+ngx_http_convo_session_poll_restoring(ngx_http_convo_session_poll_t *poll)
+{
+    ngx_http_request_t  *r;
+
+    if (!poll->over) {
+        ngx_add_timer(&poll->pause, ngx_http_convo_session_recall_pause());
+        return;
+    }
+
+    r = poll->caller->request;
+
+    ngx_http_convo_session_poll_stop(poll, 0);
+    ngx_http_convo_session_finish(r, ngx_http_convo_session_restoring(r));
 }
 
 

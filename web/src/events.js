@@ -35,8 +35,9 @@ function pause(ms) {
 }
 
 // Calls back for every event until the stream ends; returns what the server
-// asked to wait, in ms.
-async function readStream(auth, path, { onOpen, onEvent }) {
+// asked to wait, in ms. last is the version of the last document, so that a
+// server that has lost it answers with one above; or undefined.
+async function readStream(auth, path, last, { onOpen, onEvent }) {
   const silence = new AbortController();
   let timer;
   const alive = () => {
@@ -48,7 +49,11 @@ async function readStream(auth, path, { onOpen, onEvent }) {
 
   try {
     const answer = await call(auth, path, {
-      headers: { accept: 'text/event-stream' }, signal: silence.signal,
+      headers: {
+        accept: 'text/event-stream',
+        ...(last === undefined ? {} : { 'last-event-id': String(last) }),
+      },
+      signal: silence.signal,
     });
     const parser = new EventParser();
     const reader = answer.body.pipeThrough(new TextDecoderStream())
@@ -79,12 +84,13 @@ async function readStream(auth, path, { onOpen, onEvent }) {
  */
 export async function follow(auth, path, handlers) {
   let wait_ms = FIRST_PAUSE_MS;
+  let last;
 
   for (;;) {
     let asked_ms = 0;
 
     try {
-      asked_ms = await readStream(auth, path, {
+      asked_ms = await readStream(auth, path, last, {
         onOpen: (answer) => {
           const date = Date.parse(answer.headers.get('date'));
           handlers.onServerTime(Number.isNaN(date) ? Date.now() : date);
@@ -92,7 +98,9 @@ export async function follow(auth, path, handlers) {
         onEvent: ({ type, data }) => {
           if (type === 'state') {
             wait_ms = FIRST_PAUSE_MS;
-            handlers.onDocument(JSON.parse(data));
+            const document = JSON.parse(data);
+            last = document.version;
+            handlers.onDocument(document);
           }
         },
       }) ?? 0;
