@@ -120,6 +120,56 @@ test('while LiveKit is down it is asked ever less often', async () => {
   assert.ok(stage.proxy.count('ListRooms') <= 8);
 });
 
+test('rooms are not made though LiveKit answers: it is tried ever less often',
+  async () => {
+    stage.proxy.on('CreateRoom', ({ response }) => response.writeHead(503)
+      .end('no node'));
+    const worker = await stage.worker();
+    await stage.join('ann', 'bob');
+    await worker.logged(/LiveKit answers: claiming again/);
+    stage.proxy.calls = [];
+    await sleep(5000);
+    const tries = stage.proxy.count('CreateRoom');
+    assert.ok(tries >= 1 && tries <= 6, `${tries} tries`);
+    assert.equal((await pool.user('ann')).tries, '0');
+
+    stage.proxy.off();
+    await assertRooms(await matched('ann', 'bob'));
+  });
+
+test('LiveKit is slow, and in time: they are matched at once', async () => {
+  stage.proxy.on('CreateRoom', async ({ forward, response }) => {
+    const { text } = await forward();
+    await sleep(600);
+    response.writeHead(200).end(text);
+  });
+  const worker = await stage.worker({ lease: '10s', livekit: 'url='
+    + `http://127.0.0.1:${stage.proxy.port} key=testkey `
+    + 'secret_file=secret timeout=5s' });
+  await stage.join('ann', 'bob');
+  await assertRooms(await matched('ann', 'bob'));
+  assert.equal(stage.proxy.count('CreateRoom'), 1);
+  assert.doesNotMatch(worker.log, /LiveKit creates no rooms/);
+});
+
+test('LiveKit makes a room too late: it goes, they are in another', async () => {
+  let late;
+  stage.proxy.on('CreateRoom', async ({ body, forward, response }) => {
+    if (late === undefined) {
+      late = body.name;
+      await sleep(1500);
+    }
+    response.writeHead(200).end((await forward()).text);
+  });
+  await stage.worker();
+  await stage.join('ann', 'bob');
+  const sid = await matched('ann', 'bob');
+  assert.notEqual(pool.room(sid), late);
+  await until(async () => (await stage.livekit.roomNames()).includes(late),
+    'it is made');
+  await assertRooms(sid);
+});
+
 const answers = {
   'status 500': ({ response }) => response.writeHead(500).end('oops'),
   'status 401': ({ response }) => response.writeHead(401).end('no'),
