@@ -90,6 +90,13 @@ export class Stack {
     return stdout.trim();
   }
 
+  // The process of a part (one with a number: "worker0").
+  pid(part) {
+    const spawned = [...this.log('supervisord').matchAll(
+      new RegExp(`spawned: '${part}' with pid (\\d+)`, 'g'))];
+    return Number(spawned.at(-1)[1]);
+  }
+
   async redisPid() {
     return Number(/process_id:(\d+)/.exec(await this.redis.info('server'))[1]);
   }
