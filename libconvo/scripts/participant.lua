@@ -55,8 +55,13 @@ local function unset(name)
     redis.call('HDEL', KEYS[1], name)
 end
 
+-- A user who is not in it, as their data was lost, is not drawn into it.
 local function tell(key)
-    change_user(key, KEYS[7], load_user(key), now, {
+    local user = load_user(key)
+    if user.sid ~= sid then
+        return
+    end
+    change_user(key, KEYS[7], user, now, {
         state = 'live', start = session.start, ends = session.ends,
     }, {})
 end

@@ -1,12 +1,13 @@
 -- What the store knows of a user, for a Redis that has lost its data. Nothing
--- newer is overwritten. The user is idle; who was waiting is recalled by the
--- edge that told them so.
+-- newer is overwritten, and nobody who waits or is in a session. The user is
+-- idle; who was waiting is recalled by the edge that told them so.
 --
 -- KEYS: user blocked
 -- ARGV: version points spent window_end_s last_session_s banned_until_s
 --       blocked_sub ...
 --   "0" for what the user does not have
--- returns   1, or 0 when Redis knows a version that is as new (integer)
+-- returns   1, or 0 when Redis knows better: nothing but blocks was changed
+--           (integer)
 
 --@include time
 --@include user
@@ -23,8 +24,8 @@ for i = 7, #ARGV do
     redis.call('SADD', KEYS[2], ARGV[i])
 end
 
-if (tonumber(redis.call('HGET', KEYS[1], 'version') or nil) or 0) >= version
-then
+local user = load_user(KEYS[1])
+if (tonumber(user.version) or 0) >= version or user.state ~= 'idle' then
     return 0
 end
 

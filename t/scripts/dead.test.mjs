@@ -309,3 +309,14 @@ test('a damaged history of one user does not keep a session', async () => {
   assert.equal((await pool.entries('ended'))[0].sessionId, session.sid);
   assert.equal(await client.llen(pool.key('history', 'bob')), 1);
 });
+
+test('a user who was lost is not drawn into a session again', async () => {
+  const session = await pool.pair('ann', 'bob');
+  await client.del(pool.key('user', 'ann'));
+  const at = await pool.now();
+  await pool.participant(session, 'a', 'joined', 'PA_a', at);
+  assert.equal(
+    await pool.participant(session, 'b', 'joined', 'PA_b', at), 'live');
+  assert.deepEqual(await pool.user('ann'), {});
+  assert.equal((await pool.view('bob')).state, 'live');
+});

@@ -108,14 +108,19 @@ test('restore_user: what is as new or newer stays, blocks are added',
       await client.smembers(pool.key('blocked', 'ann')), ['bob']);
   });
 
-test('restore_user: an older wait or reservation does not survive',
-  async () => {
-    const { version } = await pool.join('ann');
+test('restore_user: who waits or is in a session is left alone', async () => {
+  const { version } = await pool.join('ann');
+  await pool.pair('bob', 'cat');
+  for (const sub of ['ann', 'bob', 'cat']) {
+    const user = await pool.user(sub);
     assert.equal(
-      await pool.restoreUser('ann', { version: Number(version) + 1 }), 1);
-    assert.deepEqual(await pool.user('ann'),
-      { version: String(Number(version) + 1), state: 'idle' });
-  });
+      await pool.restoreUser(sub, { version: Number(version) + 1e6 }), 0);
+    assert.deepEqual(await pool.user(sub), user);
+  }
+  await pool.leave('ann');
+  assert.equal(
+    await pool.restoreUser('ann', { version: Number(version) + 1e6 }), 1);
+});
 
 test('restore_history: once, at most fifty, in their order', async () => {
   const key = [pool.key('history', 'ann')];
