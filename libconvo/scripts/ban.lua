@@ -38,6 +38,7 @@ local user = load_user(keys.user)
 
 if till == 0 then
     if user.banned_until then
+        user.banned_until = nil
         change_user(keys.user, keys.dirty, user, now, {}, {'banned_until'})
     end
     return {'ok'}

@@ -1,0 +1,475 @@
+// The reference model: what a pool is and what each script does to it, in plain
+// JavaScript, written from docs/redis.md and not from the scripts. It has a
+// clock of its own and no I/O; t/scripts/model.test.mjs holds it against them.
+//
+// Each method is named as the script, takes what t/node/pool.mjs takes for it,
+// and answers what that answers. Sessions are in model-session.mjs.
+
+const DAY_MS = 86400 * 1000;
+const USER_TTL_MS = 90 * DAY_MS;
+
+export const waitFields = ['ticket', 'order', 'waiting_since', 'seen', 'tries'];
+export const sessionFields = ['sid', 'side', 'peer', 'committed', 'start',
+  'ends'];
+
+const kinds = {
+  queue: 'ticket', claims: 'claim', sessions: 'session', closing: 'room',
+  probes: 'probe', dirty: 'user',
+};
+
+const bytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+// The members of a sorted set (a Map of scores), in Redis's order.
+export function ordered(map) {
+  return [...map.entries()]
+    .sort(([a, x], [b, y]) => x - y || bytes(a, b)).map(([member]) => member);
+}
+
+export const stateOf = (user) => user.state ?? 'idle';
+
+export class PoolModel {
+  constructor(settings) {
+    Object.assign(this, settings);
+    this.published = [];
+    this.clear();
+  }
+
+  // All data is lost.
+  clear() {
+    Object.assign(this, {
+      users: new Map(), queue: [], order: 0, claims: new Map(),
+      tickets: new Map(), sessions: new Map(), due: new Map(),
+      probes: new Map(), closing: new Map(), met: new Map(),
+      blocked: new Map(), dirty: new Map(), histories: new Map(),
+      ended: [], reports: [], livekit: [], events: new Set(), dead: [],
+      stats: {}, run: {}, isOpen: false, restoring: null,
+      expires: new Map(),
+    });
+  }
+
+  expire(key, ms) {
+    this.expires.set(key, { ms, at: this.now + ms });
+  }
+
+  // --- users ---
+
+  user(sub) {
+    return this.users.get(sub) ?? {};
+  }
+
+  // Every transition: a higher version, told, and noted for the store.
+  change(sub, set, unset = [], floor = 0) {
+    const user = { ...this.user(sub) };
+    user.version = Math.max(Math.max(user.version ?? 0, floor) + 1, this.now);
+    Object.assign(user, set);
+    for (const name of unset) {
+      delete user[name];
+    }
+    this.users.set(sub, user);
+    const ban = set.banned_until ?? this.user(sub).banned_until ?? 0;
+    this.expire(`user:${sub}`, Math.max(USER_TTL_MS, ban - this.now));
+    this.dirty.set(sub, this.now);
+    this.published.push([sub, user.version]);
+  }
+
+  fail(sub, floor) {
+    this.change(sub, {
+      state: 'idle', last_sid: '', last_reason: 'failed', last_duration: 0,
+      last_points: 0,
+    }, waitFields, floor);
+  }
+
+  isBanned(sub) {
+    return this.now < (this.user(sub).banned_until ?? 0);
+  }
+
+  hasWindow(sub) {
+    return this.now < (this.user(sub).window_end ?? 0);
+  }
+
+  left(sub, points) {
+    const { spent = 0, reserved = 0 } = this.user(sub);
+    return this.hasWindow(sub)
+      ? Math.max(0, points - spent - reserved) : points;
+  }
+
+  enqueue(sub, since, { points, windowMs, sessionMaxS }, floor = 0) {
+    const version = Math.max(
+      Math.max(this.user(sub).version ?? 0, floor) + 1, this.now);
+    this.order += 1;
+    const ticket = `${this.order}.${version}:${sub}`;
+    this.queue.push(ticket);
+    this.change(sub, {
+      state: 'waiting', ticket, order: this.order, waiting_since: since,
+      seen: this.now, tries: 0, points, join_points: points,
+      join_window: windowMs, join_max: sessionMaxS,
+    }, [], floor);
+  }
+
+  // The document's values, as the scripts reply with them.
+  answer(status, sub) {
+    const user = this.user(sub);
+    const state = stateOf(user);
+    const view = {
+      status, now: this.now, state, version: user.version ?? 0,
+      points_left: this.left(sub, this.points),
+      window_end: this.hasWindow(sub) ? user.window_end : '',
+      last_session: user.last_session_s ?? '',
+    };
+    if (state === 'waiting') {
+      const [head] = this.queue;
+      const first = Number(/^(\d+)\./.exec(head ?? '')?.[1] ?? user.order);
+      Object.assign(view, {
+        waiting_since: user.waiting_since,
+        position: Math.max(1, user.order - first + 1),
+        estimate: this.estimate(user),
+      });
+    }
+    if (state === 'matched' || state === 'live') {
+      for (const name of [...sessionFields, 'reserved']) {
+        view[name] = user[name] ?? '';
+      }
+    }
+    if (this.isBanned(sub)) {
+      view.banned_until = user.banned_until;
+    }
+    if (user.last_reason) {
+      for (const name of ['sid', 'reason', 'duration', 'points']) {
+        view[`last_${name}`] = user[`last_${name}`];
+      }
+    }
+    return Object.fromEntries(
+      Object.entries(view).map(([name, value]) => [name, String(value)]));
+  }
+
+  estimate({ waiting_since: since }) {
+    const average = this.stats.wait_ms;
+    const waited = Math.max(0, this.now - since);
+    return average === undefined ? '' : Math.max(1, Math.ceil(
+      Math.max(average - waited, average / 2, waited / 2) / 1000));
+  }
+
+  // --- before the match ---
+
+  open() {
+    this.isOpen = true;
+    this.running();
+    return 'ready';
+  }
+
+  running() {
+    if (this.run.id !== this.runId) {
+      this.run = { id: this.runId, since: this.now };
+    }
+    return this.now - this.run.since;
+  }
+
+  join(sub) {
+    if (!this.isOpen) {
+      return { status: 'restoring' };
+    }
+    const user = this.user(sub);
+    if (user.state === 'waiting') {
+      this.users.set(sub, { ...user, seen: this.now });
+    } else if (stateOf(user) === 'idle') {
+      if (this.isBanned(sub)) {
+        return this.answer('banned', sub);
+      }
+      if (this.left(sub, this.points) < 1) {
+        return this.answer('no_points', sub);
+      }
+      this.enqueue(sub, this.now, this);
+    }
+    return this.answer('ok', sub);
+  }
+
+  view(sub) {
+    this.touch({ [sub]: '1' });
+    return this.answer('ok', sub);
+  }
+
+  touch(users) {
+    let waiting = 0;
+    for (const [sub, alive] of Object.entries(users)) {
+      const user = this.user(sub);
+      if (user.state === 'waiting') {
+        waiting += 1;
+        const seen = alive === '1' ? this.now : this.now - this.silentMs - 1;
+        this.users.set(sub, { ...user, seen });
+      }
+    }
+    return waiting;
+  }
+
+  recall(sub, told, state, since = 0) {
+    if (!this.isOpen) {
+      return { status: 'restoring' };
+    }
+    const user = this.user(sub);
+    const version = user.version ?? 0;
+    if (version > told || (version === told && stateOf(user) === state)) {
+      return this.answer('ok', sub);
+    }
+    if (state !== 'waiting' || stateOf(user) !== 'idle') {
+      this.change(sub, {}, [], told);
+    } else if (this.isBanned(sub) || this.left(sub, this.points) < 1) {
+      this.fail(sub, told);
+    } else {
+      this.enqueue(sub, Math.min(since, this.now), this, told);
+    }
+    return this.answer('ok', sub);
+  }
+
+  silence(sub, ticket, { dropAfterMs = 45000, graceMs = 60000 } = {}) {
+    const user = this.user(sub);
+    if (user.state !== 'waiting' || user.ticket !== ticket) {
+      return 'void';
+    }
+    if (this.now - user.seen < dropAfterMs || this.running() < graceMs) {
+      return 'kept';
+    }
+    this.change(sub, { state: 'idle' }, waitFields);
+    return 'dropped';
+  }
+
+  // --- tickets ---
+
+  claim(id, { max = 64, odd = '0' } = {}) {
+    let count = Math.min(max, this.queue.length);
+    count -= odd === '1' ? 0 : count % 2;
+    if (!this.isOpen || count < 2) {
+      return [];
+    }
+    const taken = this.queue.splice(0, count);
+    const held = this.tickets.get(id) ?? new Map();
+    const first = held.size + 1;
+    taken.forEach((ticket, i) => held.set(ticket, first + i));
+    this.tickets.set(id, held);
+    this.claims.set(id, this.now + this.leaseMs);
+    return taken;
+  }
+
+  holds(id, ticket) {
+    return this.tickets.get(id)?.has(ticket) ?? false;
+  }
+
+  takeFromClaim(id, ticket) {
+    if (!this.holds(id, ticket)) {
+      return false;
+    }
+    const held = this.tickets.get(id);
+    held.delete(ticket);
+    if (held.size === 0) {
+      this.tickets.delete(id);
+      this.claims.delete(id);
+    }
+    return true;
+  }
+
+  release(id, mode, tickets = []) {
+    let named = tickets;
+    if (mode === 'expired') {
+      if (!this.claims.has(id) || this.claims.get(id) > this.now) {
+        return 0;
+      }
+      named = ordered(this.tickets.get(id) ?? new Map());
+      this.claims.delete(id);
+    }
+    let taken = 0;
+    for (const ticket of [...named].reverse()) {
+      if (this.takeFromClaim(id, ticket)) {
+        taken += 1;
+        if (mode !== 'forget') {
+          this.queue.unshift(ticket);
+        }
+      }
+    }
+    return taken;
+  }
+
+  fault(id, ticket, reason = 'corrupt', maxTries = 5) {
+    if (!this.takeFromClaim(id, ticket)) {
+      return 'lost';
+    }
+    const sub = /^\d+\.\d+:([^]+)$/.exec(ticket)?.[1];
+    if (sub === undefined) {
+      this.letter('queue', ticket, reason);
+      return 'dead';
+    }
+    const user = this.user(sub);
+    if (user.state !== 'waiting' || user.ticket !== ticket) {
+      return 'void';
+    }
+    if (user.tries + 1 >= maxTries) {
+      this.fail(sub);
+      this.letter('queue', ticket, reason);
+      return 'dead';
+    }
+    this.users.set(sub, { ...user, tries: user.tries + 1 });
+    this.queue.unshift(ticket);
+    return 'retry';
+  }
+
+  // --- rooms ---
+
+  planRooms(delayMs, rooms) {
+    rooms.forEach((room) => this.closing.set(room, this.now + delayMs));
+    return rooms.length;
+  }
+
+  take(map, limit, putOffMs) {
+    const taken = ordered(map)
+      .filter((member) => map.get(member) <= this.now).slice(0, limit);
+    taken.forEach((member) => map.set(member, this.now + putOffMs));
+    return taken;
+  }
+
+  takeRooms(limit, leaseMs) {
+    return this.take(this.closing, limit, leaseMs);
+  }
+
+  roomClosed(room) {
+    return this.closing.delete(room) ? 1 : 0;
+  }
+
+  takeProbes(limit = 10, intervalMs = 5000) {
+    return this.take(this.probes, limit, intervalMs);
+  }
+
+  sweepRoom(sid) {
+    const room = this.room(sid);
+    if (['matched', 'live'].includes(this.sessions.get(sid)?.state)
+      || this.closing.has(room)) {
+      return 0;
+    }
+    this.closing.set(room, this.now);
+    return 1;
+  }
+
+  room(sid) {
+    return `${this.name}.${sid}`;
+  }
+
+  // --- records ---
+
+  takeDirty(limit = 10, leaseMs = 30000) {
+    return this.take(this.dirty, limit, leaseMs);
+  }
+
+  saved(sub, version) {
+    if ((this.user(sub).version ?? 0) === version) {
+      this.dirty.delete(sub);
+      return 1;
+    }
+    this.dirty.set(sub, this.now);
+    return 0;
+  }
+
+  restoreLease(name, leaseMs) {
+    if (this.isOpen) {
+      return 'ready';
+    }
+    if (this.restoring !== null && this.restoring !== name) {
+      return 'other';
+    }
+    this.restoring = name;
+    this.expire('restoring', leaseMs);
+    return 'mine';
+  }
+
+  restoreUser(sub, record) {
+    for (const peer of record.blocked) {
+      this.block(sub, peer);
+    }
+    const user = this.user(sub);
+    if ((user.version ?? 0) >= record.version || stateOf(user) !== 'idle') {
+      return 0;
+    }
+    const restored = { version: record.version, state: 'idle' };
+    if (record.points > 0) {
+      restored.points = record.points;
+    }
+    if (record.windowEndS * 1000 > this.now) {
+      restored.spent = record.spent;
+      restored.window_end = record.windowEndS * 1000;
+    }
+    if (record.lastSessionS > 0) {
+      restored.last_session_s = record.lastSessionS;
+    }
+    if (record.bannedUntilS * 1000 > this.now) {
+      restored.banned_until = record.bannedUntilS * 1000;
+    }
+    this.users.set(sub, restored);
+    this.expire(`user:${sub}`, Math.max(USER_TTL_MS,
+      record.bannedUntilS * 1000 - this.now));
+    this.published.push([sub, record.version]);
+    return 1;
+  }
+
+  restoreHistory(sub, items) {
+    if (this.histories.has(sub) || items.length === 0) {
+      return 0;
+    }
+    this.histories.set(sub, items.slice(0, 50));
+    this.expire(`history:${sub}`, 90 * DAY_MS);
+    return Math.min(items.length, 50);
+  }
+
+  // --- dead letters ---
+
+  letter(from, what, reason) {
+    this.dead.push({ kind: kinds[from], from, what, reason, at: this.now });
+    this.stats.dead = (this.stats.dead ?? 0) + 1;
+  }
+
+  // The set or list of that kind of key.
+  place(kind) {
+    return kind === 'sessions' ? this.due : this[kind];
+  }
+
+  bury(kind, members, { reason = 'rubbish' } = {}) {
+    let buried = 0;
+    for (const member of members) {
+      const place = this.place(kind);
+      const index = Array.isArray(place) ? place.indexOf(member) : -1;
+      if (index >= 0) {
+        place.splice(index, 1);
+      }
+      if (index >= 0 || (!Array.isArray(place) && place.delete(member))) {
+        this.letter(kind, member, reason);
+        buried += 1;
+      }
+    }
+    return buried;
+  }
+
+  revive(index) {
+    const { from, kind, what } = this.dead[index];
+    const sub = kind === 'ticket' && /^\d+\.\d+:([^]+)$/.exec(what)?.[1];
+    if (sub) {
+      const user = this.user(sub);
+      if (stateOf(user) !== 'idle' || this.isBanned(sub)
+        || user.join_points === undefined
+        || this.left(sub, user.join_points) < 1) {
+        return 'void';
+      }
+      this.enqueue(sub, this.now, {
+        points: user.join_points, windowMs: user.join_window,
+        sessionMaxS: user.join_max,
+      });
+    } else if (kind === 'ticket') {
+      this.queue.push(what);
+    } else {
+      this.place(from).set(what, this.now);
+    }
+    this.dead.splice(index, 1);
+    return 'back';
+  }
+
+  // --- whom nobody meets again ---
+
+  block(sub, peer) {
+    const set = this.blocked.get(sub) ?? new Set();
+    this.blocked.set(sub, set.add(peer));
+  }
+}
