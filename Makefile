@@ -73,7 +73,7 @@ test-nginx: setup-test test-module  ## the Test::Nginx suites of the edge
 lint: setup-test $(SCRIPTS)     ## style and static checks
 	@dev/lint
 
-asan: setup-test                ## the suites under ASan and UBSan
+asan: setup-test page           ## the suites under ASan and UBSan
 	@CONVO_TEST_MODULE=1 dev/nginx-build static .deps/nginx-src build/asan \
 	    "-g -O1 $(ASAN) $(NGINX_OWN) -DNGX_DEBUG_PALLOC=1"
 	@$(MAKE) --no-print-directory OUT=build/asan CFLAGS='-g -O1' \

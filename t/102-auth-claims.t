@@ -113,7 +113,7 @@ convo auth: refused, token_use
 --- request eval
 [("GET /t") x 3]
 --- more_headers eval
-::bearers({ exp => time - 20 }, { exp => time - 31 }, { exp => undef })
+::bearers({ exp => time - 1 }, { exp => time - 31 }, { exp => undef })
 --- error_code eval
 [200, 401, 401]
 
@@ -125,8 +125,8 @@ convo auth: refused, token_use
 --- request eval
 [("GET /t") x 4]
 --- more_headers eval
-::bearers({ nbf => time + 20 }, { nbf => time + 60 },
-          { iat => time + 20 }, { iat => time + 60 })
+::bearers({ nbf => time + 20 }, { nbf => time + 300 },
+          { iat => time + 20 }, { iat => time + 300 })
 --- error_code eval
 [200, 401, 200, 401]
 
@@ -139,7 +139,7 @@ convo auth: refused, token_use
 --- request eval
 ["GET /none", "GET /long", "GET /long"]
 --- more_headers eval
-::bearers({ exp => time - 2 }, { exp => time - 100 }, { exp => time - 130 })
+::bearers({ exp => time - 2 }, { exp => time - 60 }, { exp => time - 130 })
 --- error_code eval
 [401, 200, 401]
 

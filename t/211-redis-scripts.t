@@ -60,9 +60,9 @@ sub settle () {
 }
 
 our $Locations = <<'_EOC_';
-    location /touch/ { convo_test_eval touch $arg_user | 1; }
-    location /two/ { convo_test_eval touch $arg_a $arg_b | 1 1; }
-    location = /wrong { convo_test_eval touch text | 1; }
+    location /touch/ { convo_test_eval touch $arg_user | 15000 1; }
+    location /two/ { convo_test_eval touch $arg_a $arg_b | 15000 1 1; }
+    location = /wrong { convo_test_eval history text | 50; }
     location = /status { convo_test_status; }
     location ~ ^/long/(\d+) {
         convo_test_eval touch $1 | $arg_a$arg_a$arg_a$arg_a;
@@ -104,7 +104,7 @@ __DATA__
 ::redis('FLUSHALL');
 ::redis('HSET', $_, 'state', 'waiting') for 'a', 'b';
 --- config
-    location = /all { convo_test_eval touch a b c | 1 1 1; }
+    location = /all { convo_test_eval touch a b c | 15000 1 1 1; }
 --- request
 GET /all
 --- response_body
@@ -135,7 +135,7 @@ GET /wrong
 
 === TEST 5: keys and values may hold any bytes
 --- config
-    location = /bytes { convo_test_eval touch "a\r\n*1\r\nb" | 1; }
+    location = /bytes { convo_test_eval touch "a\r\n*1\r\nb" | 15000 1; }
 --- init
 ::redis('HSET', "a\r\n*1\r\nb", 'state', 'waiting');
 --- request
