@@ -17,7 +17,7 @@
 #include "convo_keys.h"
 
 
-#define NGX_HTTP_CONVO_POOLS_KEYS  14
+#define NGX_HTTP_CONVO_POOLS_KEYS  15
 
 
 typedef struct {
@@ -53,15 +53,16 @@ static const char  *ngx_http_convo_pools_keys[NGX_HTTP_CONVO_POOLS_KEYS] = {
     CONVO_KEY_READY, CONVO_KEY_SCHEMA, CONVO_KEY_ALIVE, CONVO_KEY_QUEUE,
     CONVO_KEY_CLAIMS, CONVO_KEY_SESSIONS, CONVO_KEY_CLOSING, CONVO_KEY_ENDED,
     CONVO_KEY_LIVEKIT, CONVO_KEY_DEAD, CONVO_KEY_STATS, CONVO_KEY_DIRTY,
-    CONVO_KEY_REPORTS, CONVO_KEY_RESTORING
+    CONVO_KEY_REPORTS, CONVO_KEY_RESTORING, CONVO_KEY_PROBES
 };
 
 
 /* the names in its reply, by ngx_http_convo_pool_value_e */
 
 static const char  *ngx_http_convo_pools_names[NGX_HTTP_CONVO_POOL_VALUES] = {
-    "ready", "alive", "waiting", "claims", "sessions", "closing", "ended",
-    "events", "dead", "matches", "wait_ms"
+    "ready", "alive", "restoring", "waiting", "claims", "sessions", "probes",
+    "closing", "ended", "reports", "dirty", "events", "dead", "buried",
+    "matches", "wait_ms"
 };
 
 

@@ -27,7 +27,11 @@ our $Pool = sub {
     redis('XADD', "{$pool}:ended", '*', 'sid', $_) for 1 .. 5;
     redis('XADD', "{$pool}:livekit", '*', 'sid', $_) for 1 .. 6;
     redis('XADD', "{$pool}:dead", '*', 'what', 'a');
-    redis('HSET', "{$pool}:stats", 'matches', 8, 'wait_ms', '1234.5');
+    redis('XADD', "{$pool}:reports", '*', 'sid', $_) for 1 .. 7;
+    redis('ZADD', "{$pool}:dirty", map { $_, $_ } 1 .. 9);
+    redis('ZADD', "{$pool}:probes", map { $_, $_ } 1 .. 10);
+    redis('HSET', "{$pool}:stats", 'matches', 8, 'wait_ms', '1234.5',
+        'dead', 11);
 };
 
 # The answer is what is wrong with the text: nothing, or its first bad line.
@@ -115,13 +119,18 @@ sub { join '', grep { /^convo_(pool|redis_up)/ } split /^/, shift }
 convo_redis_up 1
 convo_pool_ready{pool="default"} 1
 convo_pool_worker_alive{pool="default"} 1
+convo_pool_restoring{pool="default"} 0
 convo_pool_queue_length{pool="default"} 3
 convo_pool_claims{pool="default"} 2
 convo_pool_sessions{pool="default"} 4
+convo_pool_probes{pool="default"} 10
 convo_pool_rooms_closing{pool="default"} 1
 convo_pool_sessions_unstored{pool="default"} 5
+convo_pool_reports_unstored{pool="default"} 7
+convo_pool_users_unstored{pool="default"} 9
 convo_pool_livekit_events{pool="default"} 6
 convo_pool_dead_letters{pool="default"} 1
+convo_pool_dead_letters_total{pool="default"} 11
 convo_pool_matches_total{pool="default"} 8
 convo_pool_wait_milliseconds{pool="default"} 1234
 
@@ -130,13 +139,17 @@ convo_pool_wait_milliseconds{pool="default"} 1234
 === TEST 4: every pool that is named
 --- init
 $::Pool->('second');
+::redis('SET', '{first}:restoring', 'worker-1');
 --- request
 GET /two
 --- response_body_filters eval
-sub { join '', grep { /^convo_pool_(ready|claims)/ } split /^/, shift }
+sub { join '', grep { /^convo_pool_(ready|restoring|claims)/ } split /^/,
+    shift }
 --- response_body
 convo_pool_ready{pool="first"} 0
 convo_pool_ready{pool="second"} 1
+convo_pool_restoring{pool="first"} 1
+convo_pool_restoring{pool="second"} 0
 convo_pool_claims{pool="first"} 0
 convo_pool_claims{pool="second"} 2
 

@@ -1,11 +1,11 @@
 -- What /readyz and /metrics tell of a pool.
 --
 -- KEYS: ready schema alive queue claims sessions closing ended livekit dead
---       stats dirty reports restoring
+--       stats dirty reports restoring probes
 -- ARGV:
 -- returns   flat list of names and values: ready, alive, restoring ("1" or
 --           "0"), and the counts waiting, claims, sessions, closing, ended,
---           events, dead, dirty, reports, matches, wait_ms
+--           events, dead, buried, dirty, reports, probes, matches, wait_ms
 
 --@include pool
 
@@ -23,8 +23,10 @@ return {
     'ended', redis.call('XLEN', KEYS[8]),
     'events', redis.call('XLEN', KEYS[9]),
     'dead', redis.call('XLEN', KEYS[10]),
+    'buried', redis.call('HGET', KEYS[11], 'dead') or '0',
     'dirty', redis.call('ZCARD', KEYS[12]),
     'reports', redis.call('XLEN', KEYS[13]),
+    'probes', redis.call('ZCARD', KEYS[15]),
     'restoring', flag(redis.call('EXISTS', KEYS[14]) == 1
         and redis.call('EXISTS', KEYS[1]) == 0),
     'matches', redis.call('HGET', KEYS[11], 'matches') or '0',

@@ -151,7 +151,7 @@ test('health tells that a pool is being restored, until it is', async () => {
   const restoring = async () => {
     const flat = await pool.run('health', pool.keys('ready', 'schema',
       'alive', 'queue', 'claims', 'sessions', 'closing', 'ended', 'livekit',
-      'dead', 'stats', 'dirty', 'reports', 'restoring'));
+      'dead', 'stats', 'dirty', 'reports', 'restoring', 'probes'));
     return String(flat[flat.indexOf('restoring') + 1]);
   };
   await client.flushall();

@@ -501,12 +501,13 @@ test('health tells what is there', async () => {
   await pool.join('c');
   const flat = await pool.run('health', pool.keys('ready', 'schema', 'alive',
     'queue', 'claims', 'sessions', 'closing', 'ended', 'livekit', 'dead',
-    'stats', 'dirty', 'reports', 'restoring'));
+    'stats', 'dirty', 'reports', 'restoring', 'probes'));
   const counts = Object.fromEntries(
     flat.flatMap((name, i) => (i % 2 ? [] : [[name, String(flat[i + 1])]])));
   assert.deepEqual([counts.ready, counts.alive, counts.waiting,
     counts.sessions, counts.matches, counts.dirty, counts.reports,
-    counts.restoring], ['1', '1', '1', '1', '1', '3', '0', '0']);
+    counts.restoring, counts.probes, counts.buried],
+  ['1', '1', '1', '1', '1', '3', '0', '0', '1', '0']);
 });
 
 test('leave of one who was gone for long: it ended when they went',
