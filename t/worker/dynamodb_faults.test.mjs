@@ -3,6 +3,11 @@
 // lost, and what was to be written is there in the end, once.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import https from 'node:https';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 
 import {
@@ -366,6 +371,31 @@ test('a store that is away is told, and used when it is back', async () => {
   await other.end();
   await late.stop();
 });
+
+test('an endpoint with a certificate of its own making is not trusted',
+  async () => {
+    const dir = mkdtempSync(path.join(tmpdir(), 'convo-tls-'));
+    const [key, cert] = ['key.pem', 'cert.pem'].map(
+      (name) => path.join(dir, name));
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt',
+      'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', cert,
+      '-days', '2', '-subj', '/CN=localhost',
+      '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'ignore' });
+    let asked = 0;
+    const server = https.createServer(
+      { key: readFileSync(key), cert: readFileSync(cert) }, (_, response) => {
+        asked += 1;
+        response.end('{}');
+      });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const other = open({}, `https://localhost:${server.address().port}`);
+    const { result, error } = await other.do('write', { records: fresh(1) });
+    await other.end();
+    server.close();
+    rmSync(dir, { recursive: true });
+    assert.deepEqual([result, asked], [-1, 0]);
+    assert.match(error, /certificate/);
+  });
 
 test('a proxy of the environment is not asked', async () => {
   const other = open({ http_proxy: 'http://127.0.0.1:1',
