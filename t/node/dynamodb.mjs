@@ -6,6 +6,7 @@
 // takes any key; another key or region is another set of tables.
 
 import { spawn } from 'node:child_process';
+import { createHash, createHmac } from 'node:crypto';
 import http from 'node:http';
 import path from 'node:path';
 
@@ -124,7 +125,42 @@ export async function startDynamo(options = {}) {
   return (await newDynamo(options)).start();
 }
 
-// Stands before a DynamoDB and injects the faults that a test asks for:
+const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+const hmac = (key, text) => createHmac('sha256', key).update(text);
+
+// The Authorization that a request must have as it came in (SigV4), of the
+// headers that it says are signed.
+function authorizationOf({ headers, method, url }, body) {
+  const date = headers['x-amz-date'];
+  const signed = /SignedHeaders=([^,]*)/.exec(headers.authorization)?.[1] ?? '';
+  const scope = `${date.slice(0, 8)}/${REGION}/dynamodb/aws4_request`;
+  const canonical = [method, url, '',
+    ...signed.split(';').map((name) => `${name}:${headers[name]}`), '',
+    signed, sha256(body)].join('\n');
+  const key = scope.split('/').reduce((last, part) => (
+    hmac(last, part).digest()), `AWS4${KEY.AWS_SECRET_ACCESS_KEY}`);
+  const signature = hmac(key,
+    ['AWS4-HMAC-SHA256', date, scope, sha256(canonical)].join('\n'))
+    .digest('hex');
+  return `AWS4-HMAC-SHA256 Credential=${KEY.AWS_ACCESS_KEY_ID}/${scope}, `
+    + `SignedHeaders=${signed}, Signature=${signature}`;
+}
+
+// What DynamoDB itself insists on, and its Local does not look at.
+function isSigned(request, body) {
+  const { headers } = request;
+  const needed = ['host', 'x-amz-date', 'x-amz-target', ...(
+    'x-amz-security-token' in headers ? ['x-amz-security-token'] : [])];
+  const off = Date.now() - Date.parse((headers['x-amz-date'] ?? '').replace(
+    /^(....)(..)(..T..)(..)/, '$1-$2-$3:$4:'));
+  return Math.abs(off) < 300000
+    && needed.every((name) => new RegExp(`SignedHeaders=[^,]*\\b${name}\\b`)
+      .test(headers.authorization))
+    && headers.authorization === authorizationOf(request, body);
+}
+
+// Stands before a DynamoDB, refuses what is not signed as AWS wants it, and
+// injects the faults that a test asks for:
 //
 //   faults.on('PutItem', ({ body, forward, request, response }) => answer);
 //
@@ -153,19 +189,27 @@ class Faults {
       chunks.push(chunk);
     }
     const operation = request.headers['x-amz-target'].split('.')[1];
-    const body = JSON.parse(Buffer.concat(chunks));
+    const text = Buffer.concat(chunks);
+    const body = JSON.parse(text);
     const forward = (changed = body) => this.forward(request, changed);
     const fault = this.faults.get(operation) ?? this.faults.get('*');
 
     this.calls.push({ operation, body, headers: request.headers });
+    if (!isSigned(request, text)) {
+      this.send(response, refusal('InvalidSignatureException'));
+      return;
+    }
     const answer = fault
       ? await fault({ operation, body, forward, request, response })
       : await forward();
     if (answer) {
-      const text = typeof answer.body === 'string'
-        ? answer.body : JSON.stringify(answer.body);
-      response.writeHead(answer.status ?? 200, answer.headers).end(text);
+      this.send(response, answer);
     }
+  }
+
+  send(response, { status = 200, headers, body }) {
+    response.writeHead(status, headers).end(
+      typeof body === 'string' ? body : JSON.stringify(body));
   }
 
   forward(request, body) {
