@@ -231,7 +231,7 @@ test('two windows of one profile may be two people', async () => {
   assert.deepEqual([...ann.faults, ...bob.faults], []);
 });
 
-test('a second window leaves the call to the one that joined', async () => {
+test('a call is in one of two windows, and goes where it is wanted', async () => {
   const [ann, bob] = await arrive('ann', 'bob');
   const other = new Visitor('ann');
   other.name = ann.name;
@@ -246,6 +246,22 @@ test('a second window leaves the call to the one that joined', async () => {
   await other.reads('status', /another window/);
   await ann.sees('peer');
   await bob.sees('peer');
+
+  // ... until the person says that they want to go on there
+  await other.page.click('#here');
+  await other.sees('self');
+  await other.sees('peer');
+  await ann.reads('status', /another window/);
+  for (const id of ['self', 'peer']) {
+    await ann.page.waitForSelector(`#${id}`, { state: 'hidden' });
+  }
+  await bob.sees('peer');
+  await ann.page.click('#here');
+  await ann.sees('self');
+  await ann.sees('peer');
+  await other.reads('status', /another window/);
+  assert.equal(await bob.page.getAttribute('body', 'data-state'), 'live');
+
   await other.leave();
   await ann.saw('idle');
   assert.deepEqual([...ann.faults, ...other.faults], []);

@@ -45,6 +45,7 @@ class Page {
     byId('sign-out').addEventListener('click', () => this.#signOut());
     byId('join').addEventListener('click', () => this.#join());
     byId('leave').addEventListener('click', () => this.#leave());
+    byId('here').addEventListener('click', () => this.#media.takeOver());
     byId('hear').addEventListener('click', () => this.#media.hear());
 
     try {

@@ -12,7 +12,8 @@
 // window that joined (its camera is open) connects at once, as does one that
 // was loaded during the session; any other gives those a few seconds and
 // connects only if the session has not begun by then. A window whose place
-// another one took leaves it to that one.
+// another one took leaves it to that one, camera and all, until its person
+// says that they want to go on here.
 
 import {
   DisconnectReason, LogLevel, Room, RoomEvent, Track, createLocalTracks,
@@ -136,6 +137,15 @@ export class Media {
     }
   }
 
+  /** Goes on in this window: the room puts the other one out. */
+  takeOver() {
+    if (this.elsewhere) {
+      this.#elsewhere = null;
+      this.#connect();
+      this.#on.change();
+    }
+  }
+
   /** Turns the sound on; to be called from a click. */
   async hear() {
     await this.#room?.startAudio();
@@ -183,6 +193,8 @@ export class Media {
       await Promise.all(this.#tracks.map(
         (track) => room.localParticipant.publishTrack(track),
       ));
+    } else if (this.elsewhere) {
+      this.close();
     }
   }
 
@@ -244,6 +256,7 @@ export class Media {
       if (reason === DisconnectReason.DUPLICATE_IDENTITY) {
         this.#elsewhere = this.#session?.sessionId ?? null;
         this.#disconnect();
+        this.close();
       } else if (reason === DisconnectReason.ROOM_DELETED) {
         // The session is over; the document will say so.
         this.#disconnect();

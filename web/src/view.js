@@ -103,6 +103,7 @@ export function render(model) {
   show(byId('sign-out'), doc !== null || Boolean(model.signedIn));
   show(byId('join'), state === 'idle');
   show(byId('leave'), state === 'waiting' || talking);
+  show(byId('here'), talking && media.elsewhere);
   show(byId('hear'), talking && media.muted);
   show(byId('self'), media.selfVisible);
   show(byId('peer'), media.peerVisible);
