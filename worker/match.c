@@ -33,6 +33,9 @@
 #define BREAKER_FIRST_MS 500
 #define BREAKER_LIMIT_MS 5000
 
+/* For how long a damaged pool is left alone. */
+#define DAMAGED_MS 5000
+
 typedef struct {
     convo_ticket_t *a;
     convo_ticket_t *b;
@@ -46,6 +49,11 @@ typedef struct {
     convo_backoff_t breaker;
     int open;                    /* LiveKit is down: nothing is claimed */
     int odd[CONVO_CONFIG_POOLS]; /* ask for an odd number next time */
+
+    /* rounds that are left out: the pool is damaged, and each of them would
+     * create rooms for nothing */
+    int64_t left_out[CONVO_CONFIG_POOLS];
+    int damaged; /* in this round */
 
     /* the round */
     convo_claim_t claim;
@@ -333,7 +341,9 @@ static void
 take_commit(match_t *match, pair_t *pair, const redisReply *reply)
 {
     if (convo_reply_failed(reply, "match", "commit")) {
-        if (!convo_reply_is_damaged(reply)) {
+        if (convo_reply_is_damaged(reply)) {
+            match->damaged = 1;
+        } else {
             blame(pair, "the match cannot be committed");
         }
         return;
@@ -435,6 +445,12 @@ run_round(match_t *match, size_t pool)
     claim->pool = &match->config->pools[pool];
     match->npairs = 0;
     match->matched = 0;
+    match->damaged = 0;
+
+    if (match->left_out[pool] > 0) {
+        match->left_out[pool]--;
+        return 0;
+    }
 
     if (convo_claim_take(claim, match->odd[pool]) != 0
         || match_good(match) != 0 || convo_claim_settle(claim) != 0)
@@ -449,6 +465,10 @@ run_round(match_t *match, size_t pool)
                        || convo_claim_count(claim, CONVO_TICKET_BACK) > 0;
 
     more = claim->full && match->matched > 0;
+
+    if (match->damaged) {
+        match->left_out[pool] = DAMAGED_MS / match->config->match_interval_ms;
+    }
 
     if (match->matched > 0) {
         convo_log(CONVO_LOG_INFO, "match", "pool %s: %zu pairs of %zu tickets",

@@ -28,6 +28,16 @@
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LIMIT_MS 3000
 
+/* Failures that a job has told of, and for how long they are not repeated. */
+#define TOLD_MAX     16
+#define TOLD_LEN     256
+#define TELL_AGAIN_S 10
+
+typedef struct {
+    char text[TOLD_LEN];
+    int64_t at_s; /* monotonic */
+} told_t;
+
 typedef struct {
     size_t start; /* in the buffer */
     size_t len;
@@ -690,14 +700,51 @@ convo_reply_is_damaged(const redisReply *reply)
 }
 
 
+/* A job that cannot go on asks several times a second: the same failure is
+ * told again only after a while.  1 when it was told lately. */
+static int
+told_lately(const char *text)
+{
+    static _Thread_local told_t told[TOLD_MAX];
+    told_t *oldest = &told[0];
+    struct timespec clock;
+    int64_t now;
+
+    clock_gettime(CLOCK_MONOTONIC, &clock);
+    now = (int64_t) clock.tv_sec;
+
+    for (size_t i = 0; i < TOLD_MAX; i++) {
+        if (strcmp(told[i].text, text) == 0
+            && now - told[i].at_s < TELL_AGAIN_S)
+        {
+            return 1;
+        }
+        if (told[i].at_s < oldest->at_s) {
+            oldest = &told[i];
+        }
+    }
+
+    strcpy(oldest->text, text);
+    oldest->at_s = now;
+
+    return 0;
+}
+
+
 int
 convo_reply_failed(const redisReply *reply, const char *who, const char *what)
 {
+    char text[TOLD_LEN];
+
     if (reply->type != REDIS_REPLY_ERROR) {
         return 0;
     }
 
-    convo_log(CONVO_LOG_ERROR, who, "%s: %.200s", what, reply->str);
+    snprintf(text, sizeof(text), "%s: %s", what, reply->str);
+
+    if (!told_lately(text)) {
+        convo_log(CONVO_LOG_ERROR, who, "%s", text);
+    }
 
     return 1;
 }

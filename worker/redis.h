@@ -112,7 +112,8 @@ int64_t convo_reply_int(const redisReply *reply);
  * session, holds what it should not (scripts/lib/expect.lua). */
 int convo_reply_is_damaged(const redisReply *reply);
 
-/* Logs an error reply as "what: text" and returns 1; otherwise 0. */
+/* Returns 1 for an error reply, which is logged as "what: text" unless that was
+ * said in the last ten seconds; otherwise 0. */
 int convo_reply_failed(const redisReply *reply, const char *who,
                        const char *what);
 

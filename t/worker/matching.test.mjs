@@ -177,9 +177,12 @@ test('a damaged pool blames no ticket, and is served once it is mended',
     await pool.client.set(pool.key('probes'), 'a string');
     await stage.join('ann', 'bob');
     const worker = await stage.worker({ ticket_tries: '1' });
-    await worker.logged(/DAMAGED probes holds a string/);
+    await worker.logged(/commit: DAMAGED probes holds a string/);
+    await sleep(2000);
     assert.deepEqual(await stage.states('ann', 'bob'),
       ['waiting', 'waiting']);
+    assert.equal(worker.log.match(/commit: DAMAGED/g).length, 1);
+    assert.ok(stage.proxy.count('CreateRoom') < 3);
     await pool.client.del(pool.key('probes'));
     await assertPaired('ann', 'bob');
     assert.equal(await pool.client.xlen(pool.key('dead')), 0);
