@@ -60,7 +60,6 @@ class Dynamo {
       'com.amazonaws.services.dynamodbv2.local.main.ServerRunner',
       '-port', String(this.port), '-disableTelemetry',
       ...(this.options.dir ? ['-dbPath', this.options.dir] : ['-inMemory']),
-      ...(this.options.delays ? ['-delayTransientStatuses'] : []),
     ], { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream.on('data', (chunk) => {

@@ -372,6 +372,35 @@ test('a store that is away is told, and used when it is back', async () => {
   await late.stop();
 });
 
+test('killed while it is written to, again and again: nothing acknowledged is '
+  + 'lost, nothing is doubled', async () => {
+  const dir = mkdtempSync(path.join(tmpdir(), 'convo-dynamo-'));
+  const own = await startDynamo({ dir });
+  const other = open({}, own.endpoint);
+  const all = sessions(300, 1);
+  let failures = 0;
+  await other.must('init');
+
+  for (let i = 0; i < all.length; i += 30) {
+    const records = all.slice(i, i + 30);
+    const killed = i % 150 === 60 ? own.stop() : undefined;
+    while ((await other.do('write', { records })).result !== 0) {
+      failures += 1;
+      await killed;
+      if (!own.process) {
+        await own.start();
+      }
+    }
+  }
+
+  assert.ok(failures >= 2, `${failures} failures`);
+  assert.deepEqual((await own.items(SESSIONS)).map((s) => s.sessionId).sort(),
+    all.map((s) => s.sessionId).sort());
+  await other.end();
+  await own.stop();
+  rmSync(dir, { recursive: true });
+});
+
 test('an endpoint with a certificate of its own making is not trusted',
   async () => {
     const dir = mkdtempSync(path.join(tmpdir(), 'convo-tls-'));
