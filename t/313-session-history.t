@@ -126,3 +126,41 @@ X-No: token
 --- request
 GET /api/history
 --- error_code: 401
+
+
+
+=== TEST 10: what came back from the store has no reason, and is told so
+--- init
+redis('LPUSH', key('history', 'user-1'), qq({"sessionId":"$SID",)
+    . '"startTime":1,"endTime":' . (time - 900)
+    . ',"duration":60,"pointsSpent":1}');
+--- request
+GET /api/history
+--- response_body_like: "pointsSpent":1,"reason":null\}\]\}$
+
+
+
+=== TEST 11: sessions of more than 90 days ago are left out
+--- init
+my $day = 86_400;
+for my $age (91 * $day, 90 * $day + 5, 90 * $day - 60, 0) {
+    redis('LPUSH', key('history', 'user-1'), qq({"sessionId":"$SID",)
+        . '"startTime":1,"endTime":' . int(time - $age)
+        . qq(,"duration":$age,"pointsSpent":1,"reason":"left"}));
+}
+--- request
+GET /api/history
+--- response_body_filters eval: $::Durations
+--- response_body chomp
+0 7775940
+
+
+
+=== TEST 12: at most the last 50, however many the list has
+--- init
+$::Add->(60);
+--- request
+GET /api/history
+--- response_body_filters eval: $::Durations
+--- response_body eval
+join ' ', reverse 11 .. 60
