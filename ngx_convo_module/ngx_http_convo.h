@@ -1,8 +1,8 @@
 /*
  * What every room of the edge needs and none of them owns: how an answer is
- * sent, how a body is read.  Rooms meet each other only through
- * ngx_http_convo_auth.h (who is the user) and ngx_http_convo_redis.h (ask
- * Redis).
+ * sent, how a body is read, how variables and parameters are set.  Rooms meet
+ * each other only through ngx_http_convo_auth.h (who is the user) and
+ * ngx_http_convo_redis.h (ask Redis).
  */
 
 #ifndef _NGX_HTTP_CONVO_H_INCLUDED_
@@ -98,6 +98,26 @@ ngx_int_t ngx_http_convo_read_body(ngx_http_request_t *r,
  * list); otherwise NGX_DECLINED, and the caller answers 400 bad_request.
  */
 ngx_int_t ngx_http_convo_only_members(json_t *object, const char *const *names);
+
+/*
+ * Adds the variables of a table that ends with ngx_http_null_variable, before
+ * the configuration is read.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_convo_add_variables(ngx_conf_t *cf,
+    const ngx_http_variable_t *variables);
+
+/* Sets a variable to a text that lives as long as the request; NULL: it is not
+ * there. */
+void ngx_http_convo_set_variable(ngx_http_variable_value_t *v,
+    const ngx_str_t *text);
+
+/*
+ * Takes a parameter "NAMEvalue" of a directive; name has its "=" at the end,
+ * value->data is NULL until then.  NGX_OK; NGX_DECLINED when it is another
+ * parameter; NGX_ERROR when it was taken before, which has been told.
+ */
+ngx_int_t ngx_http_convo_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
+    const ngx_str_t *parameter, const char *name, ngx_str_t *value);
 
 
 #if (__GNUC__ >= 4)

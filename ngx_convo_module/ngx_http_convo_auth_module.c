@@ -21,8 +21,6 @@ static ngx_int_t ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_convo_auth_claim_text(ngx_http_request_t *r,
     const json_t *claim, ngx_str_t *text);
-static void ngx_http_convo_auth_set_variable(ngx_http_variable_value_t *v,
-    const ngx_str_t *text);
 
 static ngx_int_t ngx_http_convo_auth_add_variables(ngx_conf_t *cf);
 static void *ngx_http_convo_auth_create_main_conf(ngx_conf_t *cf);
@@ -172,7 +170,7 @@ ngx_http_convo_auth_user_variable(ngx_http_request_t *r,
 
     user = ngx_http_convo_auth_user(r);
 
-    ngx_http_convo_auth_set_variable(v, user ? &user->sub : NULL);
+    ngx_http_convo_set_variable(v, user ? &user->sub : NULL);
 
     return NGX_OK;
 }
@@ -190,14 +188,14 @@ ngx_http_convo_auth_error_variable(ngx_http_request_t *r,
     ctx = ngx_http_convo_auth_ctx(r);
 
     if (ctx == NULL || ctx->state != ngx_http_convo_auth_refused) {
-        ngx_http_convo_auth_set_variable(v, NULL);
+        ngx_http_convo_set_variable(v, NULL);
         return NGX_OK;
     }
 
     word.data = (u_char *) convo_fault_reply(ctx->fault)->word;
     word.len = ngx_strlen(word.data);
 
-    ngx_http_convo_auth_set_variable(v, &word);
+    ngx_http_convo_set_variable(v, &word);
 
     return NGX_OK;
 }
@@ -232,7 +230,7 @@ ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
         }
     }
 
-    ngx_http_convo_auth_set_variable(v, text.data ? &text : NULL);
+    ngx_http_convo_set_variable(v, text.data ? &text : NULL);
 
     return NGX_OK;
 }
@@ -287,39 +285,10 @@ ngx_http_convo_auth_claim_text(ngx_http_request_t *r, const json_t *claim,
 }
 
 
-static void
-ngx_http_convo_auth_set_variable(ngx_http_variable_value_t *v,
-    const ngx_str_t *text)
-{
-    if (text == NULL) {
-        v->not_found = 1;
-        return;
-    }
-
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->len = text->len;
-    v->data = text->data;
-}
-
-
 static ngx_int_t
 ngx_http_convo_auth_add_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_http_convo_auth_variables; v->name.len; v++) {
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
+    return ngx_http_convo_add_variables(cf, ngx_http_convo_auth_variables);
 }
 
 

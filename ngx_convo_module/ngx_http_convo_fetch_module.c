@@ -451,16 +451,8 @@ static ngx_int_t
 ngx_http_convo_fetch_method_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    if (ngx_http_convo_fetch_call(r) == NULL) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->len = r->method_name.len;
-    v->data = r->method_name.data;
+    ngx_http_convo_set_variable(v, ngx_http_convo_fetch_call(r)
+                                   ? &r->method_name : NULL);
 
     return NGX_OK;
 }
@@ -474,16 +466,7 @@ ngx_http_convo_fetch_body_variable(ngx_http_request_t *r,
 
     call = ngx_http_convo_fetch_call(r);
 
-    if (call == NULL) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->len = call->body.len;
-    v->data = call->body.data;
+    ngx_http_convo_set_variable(v, call ? &call->body : NULL);
 
     return NGX_OK;
 }
@@ -495,18 +478,11 @@ ngx_http_convo_fetch_refresh_variable(ngx_http_request_t *r,
 {
     const ngx_http_convo_fetch_call_t  *call;
 
+    static const ngx_str_t  yes = ngx_string("1");
+
     call = ngx_http_convo_fetch_call(r);
 
-    if (call == NULL || !call->refresh) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->len = 1;
-    v->data = (u_char *) "1";
+    ngx_http_convo_set_variable(v, call && call->refresh ? &yes : NULL);
 
     return NGX_OK;
 }
@@ -515,17 +491,5 @@ ngx_http_convo_fetch_refresh_variable(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_convo_fetch_add_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_http_convo_fetch_variables; v->name.len; v++) {
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
+    return ngx_http_convo_add_variables(cf, ngx_http_convo_fetch_variables);
 }

@@ -248,40 +248,28 @@ static char *
 ngx_http_convo_livekit_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_convo_livekit_t *livekit, ngx_str_t *parameter)
 {
-    size_t      len;
-    ngx_str_t  *to;
+    ngx_int_t  rc;
 
-    if (ngx_strncmp(parameter->data, "url=", 4) == 0) {
-        to = &livekit->url;
-        len = 4;
+    rc = ngx_http_convo_parameter(cf, cmd, parameter, "url=", &livekit->url);
 
-    } else if (ngx_strncmp(parameter->data, "key=", 4) == 0) {
-        to = &livekit->name;
-        len = 4;
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_convo_parameter(cf, cmd, parameter, "key=",
+                                      &livekit->name);
+    }
 
-    } else if (ngx_strncmp(parameter->data, "secret_file=", 12) == 0) {
-        to = &livekit->file;
-        len = 12;
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_convo_parameter(cf, cmd, parameter, "secret_file=",
+                                      &livekit->file);
+    }
 
-    } else {
+    if (rc == NGX_DECLINED) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" has an invalid parameter \"%V\", expected "
                            "\"url=\", \"key=\" and \"secret_file=\"",
                            &cmd->name, parameter);
-        return NGX_CONF_ERROR;
     }
 
-    if (to->data != NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" has the parameter \"%V\" a second time",
-                           &cmd->name, parameter);
-        return NGX_CONF_ERROR;
-    }
-
-    to->data = parameter->data + len;
-    to->len = parameter->len - len;
-
-    return NGX_CONF_OK;
+    return rc == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -312,13 +300,6 @@ ngx_http_convo_livekit_check(ngx_conf_t *cf, ngx_command_t *cmd,
                            "letters, digits, \"_\" or \"-\"",
                            &cmd->name, &livekit->name,
                            CONVO_LIVEKIT_KEY_MAX);
-        return NGX_CONF_ERROR;
-    }
-
-    if (livekit->file.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" has an empty \"secret_file=\", expected "
-                           "the path of a file", &cmd->name);
         return NGX_CONF_ERROR;
     }
 

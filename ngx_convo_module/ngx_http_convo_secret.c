@@ -23,6 +23,13 @@ ngx_http_convo_read_secrets(ngx_conf_t *cf, ngx_command_t *cmd,
     u_char           text[CONVO_SECRETS_FILE_MAX + 1];
     convo_secrets_e  error;
 
+    if (path->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has no secret, expected "
+                           "\"secret_file=PATH\"", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
     if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
         return NGX_CONF_ERROR;
     }

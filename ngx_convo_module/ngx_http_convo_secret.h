@@ -17,11 +17,12 @@
 
 
 /*
- * Reads a file as convo_secrets.h describes it, each secret of at least min
- * bytes.  A relative path is relative to the main configuration file, and
- * *path becomes the full one.  The message of a failure names the directive
- * being read, the file and what is wrong with it, and nothing of its content.
- * Returns NGX_CONF_OK or NGX_CONF_ERROR.
+ * Reads the file of a parameter secret_file=PATH, which must not be empty, as
+ * convo_secrets.h describes it, each secret of at least min bytes.  A relative
+ * path is relative to the main configuration file, and *path becomes the full
+ * one.  The message of a failure names the directive being read, the file and
+ * what is wrong with it, and nothing of its content.  Returns NGX_CONF_OK or
+ * NGX_CONF_ERROR.
  */
 char *ngx_http_convo_read_secrets(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *path, size_t min, convo_secrets_t *secrets);

@@ -30,6 +30,8 @@
 typedef struct {
     ngx_array_t       stuns;        /* ngx_str_t: need no credentials */
     ngx_array_t       turns;        /* ngx_str_t: at least one */
+    ngx_str_t         urls;         /* the parameters, as they stand */
+    ngx_str_t         life;
     ngx_str_t         file;
     convo_secrets_t   secrets;
     time_t            ttl;
@@ -61,15 +63,13 @@ static char *ngx_http_convo_turn(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *ngx_http_convo_turn_parameter(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_http_convo_turn_t *turn, ngx_str_t *parameter);
 static char *ngx_http_convo_turn_add_urls(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_http_convo_turn_t *turn, ngx_str_t *list);
+    ngx_http_convo_turn_t *turn);
 static char *ngx_http_convo_turn_add_url(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_convo_turn_t *turn, ngx_str_t *url);
 static char *ngx_http_convo_turn_check(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_convo_turn_t *turn);
 static char *ngx_http_convo_turn_ttl(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, time_t *ttl);
-static char *ngx_http_convo_turn_twice(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *parameter);
 static char *ngx_http_convo_turn_credentials(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static void *ngx_http_convo_turn_create_loc_conf(ngx_conf_t *cf);
@@ -442,50 +442,36 @@ static char *
 ngx_http_convo_turn_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_convo_turn_t *turn, ngx_str_t *parameter)
 {
-    ngx_str_t  value;
+    ngx_int_t  rc;
 
-    if (ngx_strncmp(parameter->data, "urls=", 5) == 0) {
-        value.data = parameter->data + 5;
-        value.len = parameter->len - 5;
-
-        return turn->stuns.nelts + turn->turns.nelts
-               ? ngx_http_convo_turn_twice(cf, cmd, parameter)
-               : ngx_http_convo_turn_add_urls(cf, cmd, turn, &value);
-    }
-
-    if (ngx_strncmp(parameter->data, "secret_file=", 12) == 0) {
-        if (turn->file.data != NULL) {
-            return ngx_http_convo_turn_twice(cf, cmd, parameter);
-        }
-
-        turn->file.data = parameter->data + 12;
-        turn->file.len = parameter->len - 12;
-
+    rc = ngx_http_convo_parameter(cf, cmd, parameter, "secret_file=",
+                                  &turn->file);
+    if (rc == NGX_OK) {
         return NGX_CONF_OK;
     }
 
-    if (ngx_strncmp(parameter->data, "ttl=", 4) == 0) {
-        return turn->ttl
-               ? ngx_http_convo_turn_twice(cf, cmd, parameter)
-               : ngx_http_convo_turn_ttl(cf, cmd, parameter, &turn->ttl);
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_convo_parameter(cf, cmd, parameter, "urls=",
+                                      &turn->urls);
+        if (rc == NGX_OK) {
+            return ngx_http_convo_turn_add_urls(cf, cmd, turn);
+        }
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%V\" has an invalid parameter \"%V\", expected "
-                       "\"urls=\", \"secret_file=\" and \"ttl=\"",
-                       &cmd->name, parameter);
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_convo_parameter(cf, cmd, parameter, "ttl=",
+                                      &turn->life);
+        if (rc == NGX_OK) {
+            return ngx_http_convo_turn_ttl(cf, cmd, parameter, &turn->ttl);
+        }
+    }
 
-    return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_http_convo_turn_twice(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *parameter)
-{
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%V\" has the parameter \"%V\" a second time",
-                       &cmd->name, parameter);
+    if (rc == NGX_DECLINED) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has an invalid parameter \"%V\", expected "
+                           "\"urls=\", \"secret_file=\" and \"ttl=\"",
+                           &cmd->name, parameter);
+    }
 
     return NGX_CONF_ERROR;
 }
@@ -493,15 +479,15 @@ ngx_http_convo_turn_twice(ngx_conf_t *cf, ngx_command_t *cmd,
 
 static char *
 ngx_http_convo_turn_add_urls(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_http_convo_turn_t *turn, ngx_str_t *list)
+    ngx_http_convo_turn_t *turn)
 {
     char       *rv;
     u_char     *p, *last, *comma;
     ngx_str_t   url;
 
-    last = list->data + list->len;
+    last = turn->urls.data + turn->urls.len;
 
-    for (p = list->data; p <= last; p = comma + 1) {
+    for (p = turn->urls.data; p <= last; p = comma + 1) {
 
         comma = ngx_strlchr(p, last, ',');
         if (comma == NULL) {
@@ -560,13 +546,6 @@ ngx_http_convo_turn_check(ngx_conf_t *cf, ngx_command_t *cmd,
                            "\"%V\" has no relay, expected \"urls=\" with at "
                            "least one \"turn:\" or \"turns:\" address",
                            &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    if (turn->file.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" has no secret, expected "
-                           "\"secret_file=PATH\"", &cmd->name);
         return NGX_CONF_ERROR;
     }
 

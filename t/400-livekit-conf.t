@@ -146,7 +146,7 @@ has the key "", expected
     convo_livekit url=ws://b key=k secret_file=;
 --- must_die
 --- error_log
-"convo_livekit" has an empty "secret_file=", expected the path of a file
+"convo_livekit" has no secret, expected "secret_file=PATH"
 
 
 
