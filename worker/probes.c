@@ -21,8 +21,10 @@
  *   before it was asked.  Who comes after T has another sid, and the script
  *   ignores the leaving of a sid that is no longer current.  An answer that
  *   was given before a join and is processed after it says nothing of it.
- * - They left at T, which is at most an interval later than they did; the true
- *   time is ignored should its webhook come after all.
+ * - They left when the answer was there, at T and what has passed since: not
+ *   earlier than they did, so that nobody who reloads a page has less than
+ *   the grace, and at most an interval and a call later.  The true time is
+ *   ignored should its webhook come after all.
  * - Who is listed joined at LiveKit's own time.  One whose leaving has been
  *   told meanwhile is not brought back: the script remembers the sid.
  * - Somebody on the way in (not ACTIVE yet) is neither there nor gone.
@@ -46,6 +48,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PASS_MS          250
 #define BATCH            CONVO_SESSIONS_MAX
@@ -87,7 +90,9 @@ typedef struct {
     int64_t down_till; /* until when rooms gone are put down to that */
 
     /* the batch */
-    int64_t now; /* T */
+    int64_t now;      /* T */
+    int64_t read_at;  /* monotonic, before T */
+    int64_t answered; /* when LiveKit's answer was there, by Redis's clock */
     size_t n;
     convo_session_t sessions[BATCH];
     known_t known[BATCH];
@@ -95,6 +100,17 @@ typedef struct {
     convo_room_state_t states[BATCH];
     repair_t repairs[BATCH * 4];
 } probes_t;
+
+
+static int64_t
+monotonic_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 
 /* --- what Redis knows --- */
@@ -202,6 +218,7 @@ read_sessions(probes_t *self, const convo_pool_t *pool)
         return -1;
     }
 
+    self->read_at = monotonic_ms();
     convo_redis_begin(redis);
     convo_redis_command(redis, "TIME");
 
@@ -302,6 +319,8 @@ ask(probes_t *self, const convo_pool_t *pool)
 
     result = convo_room_service_look(self->service, self->rooms, self->n,
                                      self->states);
+    self->answered = self->now + monotonic_ms() - self->read_at;
+
     if (result == 0) {
         convo_backoff_reset(&self->backoff);
         note_up(self);
@@ -376,11 +395,11 @@ repair_side(probes_t *self, const convo_pool_t *pool, size_t index, int side)
 
     if (known->also.len > 0) {
         call_participant(self, pool, index, side, "left", &known->also,
-                         self->now);
+                         self->answered);
     }
     if (known->current.len > 0) {
         call_participant(self, pool, index, side, "left", &known->current,
-                         self->now);
+                         self->answered);
     }
 }
 
@@ -403,7 +422,7 @@ repair_session(probes_t *self, const convo_pool_t *pool, size_t index)
     self->repairs[convo_redis_calls(self->redis)]
         = (repair_t){ .session = &self->sessions[index] };
     convo_session_fail(self->redis, pool, &self->sessions[index],
-                       self->down_at > 0 ? self->down_at : self->now);
+                       self->down_at > 0 ? self->down_at : self->answered);
 }
 
 

@@ -222,6 +222,40 @@ test('an answer given before a leaving does not bring anybody back',
     assert.equal((await pool.session(sid)).here_a, undefined);
   });
 
+test('who left while LiveKit was slow left no earlier than they did',
+  async () => {
+    await worker({
+      lease: '30s', absence: '30s',
+      livekit: `url=http://127.0.0.1:${stage.proxy.port} key=testkey `
+        + 'secret_file=secret timeout=10s',
+    });
+    const { sid, both } = await talk('ann', 'bob');
+    let go;
+    const going = new Promise((resolve) => {
+      go = resolve;
+    });
+    const asked = new Promise((resolve) => {
+      stage.proxy.on('ListParticipants', async ({ forward, response }) => {
+        resolve();
+        await going;
+        response.writeHead(200).end((await forward()).text);
+      });
+    });
+    await asked;
+    await sleep(2000);
+    await both[0].hangUp();
+    const went = await pool.now() - 500;
+    await until(async () => (await list(sid)).length === 1, 'they are gone');
+    go();
+    const session = await until(async () => {
+      const now = await pool.session(sid);
+      return now.gone_a && now;
+    }, 'that is known');
+    assert.ok(Number(session.gone_a) >= went,
+      `${went - session.gone_a} ms too early`);
+    assert.equal(session.state, 'live');
+  });
+
 test('who is on the way in is neither there nor gone', async () => {
   await worker();
   const { sid } = await talk('ann', 'bob');
