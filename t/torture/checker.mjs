@@ -30,6 +30,7 @@ export const laws = {
   admittedWithPoints: points.admittedWithPoints,
   toldPoints: points.toldPoints,
   stored: history.stored,
+  usersStored: history.usersStored,
   handedOver: history.handedOver,
   toldLast: history.toldLast,
   read: history.read,

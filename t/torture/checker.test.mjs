@@ -226,6 +226,22 @@ const broken = {
     ['a session that never was', (s) => s.stored.push(
       { ...s.stored[0], sessionId: 'c'.repeat(26) })],
   ],
+  usersStored: [
+    ['not at all', (s) => s.storedUsers.pop()],
+    ['an older version', (s) => { s.storedUsers[0].version -= 1; }],
+    ['waiting', (s) => { s.storedUsers[2].isWaitingInQueue = 1; }],
+    ['a charge that is missing', (s) => {
+      Object.assign(s.storedUsers[0], { pointsSpent: 0, pointsLeft: 3 });
+    }],
+    ['a window that is closed too soon', (s) => {
+      Object.assign(s.storedUsers[0], { pointsSpent: 0, pointsLeft: 3,
+        windowEndsAt: 0 });
+    }],
+    ['another session', (s) => {
+      s.storedUsers[1].lastSessionTimestamp -= 1;
+    }],
+    ['a block that is missing', (s) => s.storedBlocks.pop()],
+  ],
   handedOver: [
     ['twice', (s) => s.units.push(s.units.find(
       ({ commands }) => commands[0][0] === 'XADD'))],
@@ -252,7 +268,7 @@ const broken = {
     ['of others', (s) => { s.histories.carl = s.histories.ann; }],
   ],
   settled: ['claims', 'sessions', 'closing', 'ended', 'events', 'dead',
-    'rooms'].map((what) => [`${what} left`, (s) => s.dump[what].push('x')]),
+    'rooms', 'reports', 'dirty', 'probes'].map((what) => [`${what} left`, (s) => s.dump[what].push('x')]),
   queue: [
     ['waiting in no queue', (s) => {
       s.dump.users.dora = { state: 'waiting', ticket: '1.2:dora' };

@@ -20,6 +20,7 @@ const KINDS = {
   'edge-restart': { weight: 4, from: 100, to: 1500 },
   'redis-kill': { weight: 10, from: 50, to: 4000 },
   'redis-pause': { weight: 7, from: 100, to: 3000 },
+  'redis-forget': { weight: 4, from: 0, to: 0 },
   'edge-cut': { weight: 7, from: 0, to: 0 },
   'worker-cut': { weight: 7, from: 0, to: 0 },
   'edge-hold': { weight: 4, from: 200, to: 3000 },
@@ -29,18 +30,19 @@ const KINDS = {
   'store-lock': { weight: 6, from: 1000, to: 15000 },
 };
 
-// The mean pause between two, ms.
-const EVERY_MS = 1100;
+// The mean pause between two, ms: some seeds are angrier than others.
+const EVERY_MS = [400, 800, 1200, 2000];
 
 // A list of { at, kind, ms, target }: at since the start of the run.
 export function schedule(seed, seconds) {
   const random = new Random(seed, 'faults');
   const weights = Object.fromEntries(Object.entries(KINDS)
     .map(([kind, { weight }]) => [kind, weight]));
+  const every = random.pick(EVERY_MS);
   const faults = [];
   const end = seconds * 1000;
   for (let at = random.between(1000, 3000); at < end;
-    at += random.between(0, 2 * EVERY_MS)) {
+    at += random.between(0, 2 * every)) {
     const kind = random.weighted(weights);
     const { from, to } = KINDS[kind];
     // short ones are as likely as long ones
@@ -132,6 +134,11 @@ export class Injector {
 
   async 'redis-pause'(fault) {
     await this.freeze(this.house.redis.pid, fault);
+  }
+
+  // Its scripts, as at a failover.
+  async 'redis-forget'() {
+    await this.house.client.script('FLUSH');
   }
 
   async 'edge-cut'() {

@@ -56,7 +56,7 @@ export class Run {
   constructor({ seconds, seed, users = USERS, faults = true, mischief }) {
     Object.assign(this, { seconds, seed, faults });
     this.recording = new Recording(
-      { ...settings, leastSessions: Math.floor(users * seconds / 100) });
+      { ...settings, leastSessions: Math.floor(users * seconds / 300) });
     this.house = new House({ seed, settings, recording: this.recording,
       mischief });
     this.tokens = new Tokens(settings);
@@ -118,7 +118,8 @@ export class Run {
     const counts = await Promise.all([
       redis.zcard(`${POOL}sessions`), redis.zcard(`${POOL}claims`),
       redis.zcard(`${POOL}closing`), redis.xlen(`${POOL}ended`),
-      redis.xlen(`${POOL}livekit`),
+      redis.xlen(`${POOL}livekit`), redis.xlen(`${POOL}reports`),
+      redis.zcard(`${POOL}dirty`), redis.zcard(`${POOL}probes`),
     ]);
     return counts.every((count) => count === 0) && await this.nobodyCanMeet()
       && this.house.media.rooms.size === 0
@@ -167,7 +168,8 @@ export class Run {
     this.readLogs();
     return { ...recording, histories, dump,
       truth: new Truth(readUnits(path.join(house.dir, 'redis'))),
-      stored: house.rows('sessions') };
+      stored: house.rows('sessions'), storedUsers: house.rows('users'),
+      storedBlocks: house.rows('blocked'), reports: house.rows('reports') };
   }
 
   async dump() {
@@ -187,6 +189,9 @@ export class Run {
       closing: await redis.zrange(`${POOL}closing`, 0, -1),
       ended: await stream('ended'),
       events: await stream('livekit'),
+      reports: await stream('reports'),
+      dirty: await redis.zrange(`${POOL}dirty`, 0, -1),
+      probes: await redis.zrange(`${POOL}probes`, 0, -1),
       dead: await stream('dead'),
       rooms: [...this.house.media.rooms.keys()],
     };

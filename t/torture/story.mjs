@@ -14,8 +14,8 @@ export const settings = {
   leastSessions: 1,
 };
 
-const JOINED = { join_points: 3, join_window: 40000, join_max: 12 };
-const WAIT = ['ticket', 'waiting_since', 'seen', ...Object.keys(JOINED)];
+const JOINED = { points: 3, join_points: 3, join_window: 40000, join_max: 12 };
+const WAIT = ['ticket', 'waiting_since', 'seen'];
 const IN_SESSION = ['sid', 'side', 'peer', 'committed', 'start', 'ends',
   'reserved'];
 
@@ -32,9 +32,11 @@ export class Story extends Recording {
   constructor() {
     super(settings);
     Object.assign(this, { began: BEGAN, units: [], histories: {}, stored: [], reports: [],
+      storedUsers: [], storedBlocks: [],
       version: 0 });
     this.dump = { users: {}, queue: [], claims: [], sessions: [], closing: [],
-      ended: [], events: [], dead: [], rooms: [] };
+      ended: [], events: [], dead: [], rooms: [], reports: [], dirty: [],
+      probes: [] };
   }
 
   unit(at, ...commands) {
@@ -185,6 +187,24 @@ function stayAway(story) {
       reason: 'no_show', duration: 0, pointsSpent: 0 } }));
 }
 
+// The records of users, as the story ends.
+function store(story) {
+  const start = (BEGAN + 1000) / 1000;
+  const row = (userId, version, fields) => story.storedUsers.push({
+    userId, pool: 'default', points: 3, pointsLeft: 3, pointsSpent: 0,
+    windowEndsAt: 0, lastSessionTimestamp: 0, isWaitingInQueue: 0,
+    bannedUntil: 0, version: BEGAN + version, ...fields });
+  for (const user of ['ann', 'bob']) {
+    row(user, 13200, { pointsLeft: 2, pointsSpent: 1,
+      windowEndsAt: Math.ceil((BEGAN + 40200) / 1000),
+      lastSessionTimestamp: start });
+  }
+  row('carl', 3000);
+  row('dora', 35000);
+  story.storedBlocks = [{ userId: 'bob', blocked: 'ann' },
+    { userId: 'ann', blocked: 'bob' }];
+}
+
 export function goodStory() {
   const story = new Story();
   talk(story);
@@ -197,6 +217,7 @@ export function goodStory() {
   stayAway(story);
   report(story, 15000);
   story.marks = { settled: BEGAN + 40000 };
+  store(story);
   return story;
 }
 

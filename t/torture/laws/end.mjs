@@ -13,12 +13,13 @@ export function settled(run, object) {
     'sessions that the store does not have yet': dump.ended,
     'events that nobody handled': dump.events,
     'dead letters': dump.dead,
+    'sessions that LiveKit is still asked about': dump.probes,
     'rooms that LiveKit still has': dump.rooms,
     'changes of users that the store does not have yet': dump.dirty,
     'reports that the store does not have yet': dump.reports,
   };
   for (const [what, list] of Object.entries(none)) {
-    if (list?.length) {
+    if (list.length) {
       object('end', `${list.length} ${what}: ${list.slice(0, 5).join(' ')}`,
         { session: sidIn(list[0]) });
     }

@@ -63,6 +63,43 @@ function compare(want, have) {
     : [...wrong, `its attributes are ${names}`];
 }
 
+// What the store has of users is what Redis has in the end.
+export function usersStored(run, object) {
+  const rows = new Map(run.storedUsers.map((row) => [row.userId, row]));
+  for (const [user, hash] of Object.entries(run.dump.users)) {
+    const row = rows.get(user);
+    const wrong = row ? staleIn(run, row, hash) : ['not in the store'];
+    wrong.forEach((text) => object('record', text, { user }));
+  }
+  const blocked = new Set(run.storedBlocks.map(
+    (row) => `${row.userId} ${row.blocked}`));
+  for (const { sub, other } of run.truth.blocks) {
+    if (!blocked.has(`${sub} ${other}`)) {
+      object('record', `the store does not keep ${other} away`, { user: sub });
+    }
+  }
+}
+
+// A window that has ended by now may have been open when it was written.
+function staleIn(run, row, hash) {
+  const end = Number(hash.window_end ?? 0);
+  const spent = Number(hash.spent ?? 0);
+  const points = Number(hash.points ?? 0);
+  const open = { pointsSpent: spent, windowEndsAt: Math.ceil(end / 1000),
+    pointsLeft: points - spent - Number(hash.reserved ?? 0) };
+  const none = { pointsSpent: 0, windowEndsAt: 0, pointsLeft: points };
+  const windows = [...end ? [open] : [], ...end < run.marks.settled
+    ? [none] : []];
+  const want = { pool: 'default', points, version: Number(hash.version ?? 0),
+    lastSessionTimestamp: Number(hash.last_session_s ?? 0),
+    isWaitingInQueue: hash.state === 'waiting' ? 1 : 0 };
+  const wrong = Object.keys(want).filter((name) => row[name] !== want[name])
+    .map((name) => `${name} is ${row[name]}, should be ${want[name]}`);
+  return windows.some((window) => Object.keys(window).every(
+    (name) => row[name] === window[name])) ? wrong
+    : [...wrong, `its window is ${JSON.stringify(row)}`];
+}
+
 // Written to the stream once each.
 export function handedOver(run, object) {
   const seen = new Set();

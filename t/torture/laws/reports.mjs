@@ -34,13 +34,13 @@ export function taken(run, object) {
   }
 }
 
-// Each report has its two blocks and, where the store's reports were read, its
-// row there; and each row has its report.
+// Each report has its two blocks and, in the end, its row in the store; and
+// each row has its report.
 export function kept(run, object) {
   const blocks = new Set(run.truth.blocks.map(
     ({ sub, other }) => `${sub} ${other}`));
   const rows = new Map();
-  for (const row of run.reports ?? []) {
+  for (const row of run.reports) {
     const key = `${row.sessionId} ${row.reporter}`;
     if (rows.has(key)) {
       object('report', 'stored twice', { session: row.sessionId });
@@ -63,9 +63,7 @@ export function kept(run, object) {
     if (!blocks.has(`${user} ${other}`) || !blocks.has(`${other} ${user}`)) {
       say('acknowledged, and the two are not kept apart');
     }
-    if (run.reports) {
-      missing(rows.get(`${sessionId} ${user}`), user, other).forEach(say);
-    }
+    missing(rows.get(`${sessionId} ${user}`), user, other).forEach(say);
   }
   for (const [key, row] of rows) {
     if (!asked.has(key)) {
