@@ -216,6 +216,8 @@ maxmemory-policy noeviction
       restart_grace: `${s.restartGraceMs}ms`,
       no_show: `${s.noShowMs}ms`,
       absence: `${s.absenceMs}ms`,
+      probe_interval: '1s',
+      sweep_interval: '5s',
       log_level: 'debug',
     };
     return Object.entries(directives)

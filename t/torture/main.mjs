@@ -36,10 +36,9 @@ export const settings = {
 };
 
 // How long the system may take to settle once it is whole: a lease, a no-show
-// or an absence after it, what was late by a back-off, and the sweep of rooms
-// once a minute: a creation that LiveKit was slow with may have taken effect
-// after the room's deletion.
-const SETTLE_MS = 80000;
+// or an absence after it, what was late by a back-off, and a sweep: a room's
+// creation that LiveKit was slow with may take effect after its deletion.
+const SETTLE_MS = 60000;
 
 const BAD = /\[(alert|crit|emerg)\]|ERROR: \w+Sanitizer|runtime error:/;
 

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { outcome, report, torture } from './main.mjs';
 
 const SECONDS = 60;
-const SEED = '1';
+const SEED = '7';
 
 test(`${SECONDS} s of faults with seed ${SEED}: every promise holds`,
   async () => {
