@@ -555,6 +555,8 @@ const transitions = Object.entries({
   disaster: [0.1, disaster],
 }).flatMap(([name, [weight, run]]) =>
   Array(Math.round(10 * weight)).fill([name, run]));
+const rarely = 50;
+const each = transitions.filter((one, i) => transitions.indexOf(one) === i);
 
 const waits = [0, 0, 1, 7, 300, 1000, 5000, 16000, 31000, MINUTE,
   5 * MINUTE, 16 * MINUTE];
@@ -609,8 +611,11 @@ function check(before) {
   assert.equal(new Set(ids).size, ids.length, 'stored once');
 }
 
-async function step() {
-  const [name, run] = pick(transitions);
+// Now and then the transitions take turns, so that none is left out.
+async function step(i) {
+  const turn = i / rarely;
+  const [name, run] = Number.isInteger(turn)
+    ? each[turn % each.length] : pick(transitions);
   await pass(random() < 0.01 ? pick(longWaits) : pick(waits));
   const users = new Map(model.users);
   await run();
@@ -638,7 +643,7 @@ test(`${steps} random steps, seed ${seed}`, async (t) => {
 
   for (let i = 0; i < steps; i += 1) {
     try {
-      done.push(await step());
+      done.push(await step(i));
       counts[done.at(-1)] = (counts[done.at(-1)] ?? 0) + 1;
     } catch (error) {
       error.message += `\n(CONVO_SEED=${seed}, step ${i}, after ${
@@ -652,6 +657,6 @@ test(`${steps} random steps, seed ${seed}`, async (t) => {
     [pool.key('user', sub), version]), 'every transition was told');
   t.diagnostic(`${past.sids.length} matches, ${model.published.length} changes`);
   assert.ok(past.sids.length > steps / 60, 'enough was matched');
-  assert.equal(Object.keys(counts).length, new Set(transitions.map(
-    ([one]) => one)).size, 'every transition was tried');
+  assert.ok(Object.keys(counts).length
+    >= Math.min(each.length, steps / rarely), 'every transition was tried');
 });
