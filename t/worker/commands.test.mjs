@@ -18,6 +18,7 @@ let redis;
 let client;
 let pool;
 let history;
+let files = 0; // commands run beside each other: each has one of its own
 const now = Math.floor(Date.now() / 1000);
 
 before(async () => {
@@ -43,7 +44,7 @@ after(async () => {
 });
 
 function configure(settings = {}) {
-  const file = path.join(dir, 'worker.conf');
+  const file = path.join(dir, `worker-${files += 1}.conf`);
   writeFileSync(file, Object.entries({
     redis: `redis://127.0.0.1:${redis.port} timeout=500ms`,
     livekit: 'url=http://127.0.0.1:1 key=k secret_file=livekit.secret',
@@ -159,13 +160,33 @@ test('a wrong line is 2, tells why, and touches nothing', async () => {
     [['reports', '--format', 'xml'], /--format "xml": expected jsonl or csv/],
     [['reports', '-s'], /unknown option "-s"/],
     [['reports', '--sinc', '1h'], /unknown option "--sinc"/],
+    [['ban'], /expected one user/],
+    [['ban', 'ann', 'bob', '--lift'], /expected one user/],
+    [['ban', '', '--lift'], /expected a user of 1 to 255 bytes of UTF-8/],
+    [['ban', 'x'.repeat(256), '--lift'], /expected a user of 1 to 255 bytes/],
+    [['ban', 'ann'], /expected one of --for TIME and --lift/],
+    [['ban', 'ann', '--for', '1h', '--lift'], /expected one of --for/],
+    [['ban', 'ann', '--lift=yes'], /--lift takes no value/],
+    [['ban', 'ann', '--for', '24'], /--for "24": expected a time as 24h/],
+    [['ban', 'ann', '--for', '0s'], /--for "0s": expected/],
+    [['ban', 'ann', '--for', '4000d'], /--for "4000d": expected/],
+    [['ban', 'ann', '--for', 'forever'], /--for "forever": expected/],
+    [['dead'], /expected list, retry or drop/],
+    [['dead', 'show'], /expected list, retry or drop/],
+    [['dead', 'list', '1-0'], /list takes no ids/],
+    [['dead', 'list', '--all'], /list takes no ids/],
+    [['dead', 'retry'], /expected ids, or --all/],
+    [['dead', 'drop', '--all', '1-0'], /expected ids, or --all/],
+    [['dead', 'drop', '1-0', '-'], /expected ids as dead list prints them/],
+    [['dead', 'drop', '1'], /expected ids as dead list prints them/],
+    [['dead', 'retry', '1-0; x'], /expected ids as dead list prints them/],
     [['export'], /export: expected --since/],
     [['export', '--since', 'ever'], /--since "ever": expected/],
   ]) {
     const { status, stdout, stderr } = await run(args);
     assert.deepEqual([status, stdout], [2, ''], args.join(' '));
     assert.match(stderr, why);
-    assert.match(stderr, /^Usage: convo-worker \[-c FILE\] (reports|export) /m);
+    assert.match(stderr, /^Usage: convo-worker \[-c FILE\] (reports|export|ban|dead) /m);
   }
 });
 
@@ -262,6 +283,270 @@ test('export: the tables for Athena have its columns, in order', () => {
     names.map((name) => [name.toLowerCase(),
       /^(session|user)/.test(name) ? 'string' : 'bigint']));
   }
+});
+
+// --- ban
+
+const banned = (stdout) => lines(stdout).map((line) => line.bannedUntil);
+
+test('ban: keeps who is idle out until then, and --lift lets them in',
+  async () => {
+    await pool.open();
+    await pool.join('ann');
+    await pool.leave('ann');
+    const before = await pool.now();
+    const [line] = lines(await done(['ban', 'ann', '--for', '2h']));
+    assert.deepEqual([line.pool, line.userId], ['default', 'ann']);
+    const { banned_until: till } = await pool.user('ann');
+    assert.ok(till >= before + 7200000 && till <= before + 7260000);
+    assert.equal(line.bannedUntil, Math.ceil(till / 1000));
+    assert.equal((await pool.join('ann')).status, 'banned');
+
+    assert.deepEqual(banned(await done(['ban', '--lift', 'ann'])), [0]);
+    assert.equal((await pool.join('ann')).status, 'ok');
+  });
+
+test('ban: who waits waits no longer', async () => {
+  await pool.open();
+  await pool.join('ann');
+  await done(['ban', 'ann', '--for=ever']);
+  const user = await pool.user('ann');
+  assert.deepEqual([user.state, user.last_reason, user.banned_until],
+    ['idle', 'failed', '253402300799000']);
+});
+
+test('ban: a session ends, and the other is told', async () => {
+  await pool.open();
+  const session = await pool.live('ann', 'bob', 61000);
+  await done(['ban', 'bob', '--for', '30d']);
+  const [ann, bob] = [await pool.user('ann'), await pool.user('bob')];
+  assert.deepEqual([ann.state, ann.last_reason, bob.state],
+    ['idle', 'peer_left', 'idle']);
+  assert.equal((await pool.session(session.sid)).state, 'ended');
+  assert.equal(await client.xlen(pool.key('ended')), 1);
+  assert.deepEqual(await client.zrange(pool.key('closing'), 0, -1),
+    [pool.room(session.sid)]);
+  assert.equal((await pool.join('bob')).status, 'banned');
+  assert.equal((await pool.join('ann')).status, 'ok');
+});
+
+test('ban: a name that nobody has is told, and banned', async () => {
+  await pool.open();
+  const { status, stdout, stderr } = await run(
+    ['ban', '--for', '1h', '--', '-é"\n']);
+  assert.equal(status, 0);
+  assert.equal(lines(stdout)[0].userId, '-é"\n');
+  assert.match(stderr, /ban: nobody of that name is known; it is done all/);
+  assert.equal((await pool.join('-é"\n')).status, 'banned');
+});
+
+test('ban: it holds in every pool of the configuration', async () => {
+  const other = new Pool(client, 'other');
+  await pool.open();
+  await other.open();
+  await other.join('ann');
+  const settings = { pool: 'default other' };
+  assert.equal(lines(await done(['ban', 'ann', '--for', '1h'], settings))
+    .length, 2);
+  assert.equal((await pool.join('ann')).status, 'banned');
+  assert.equal((await other.join('ann')).status, 'banned');
+});
+
+test('ban: a pool that is not served yet is told, and 1', async () => {
+  await pool.open({ restored: '0' });
+  const { status, stdout, stderr } = await run(['ban', 'ann', '--for', '1h']);
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.match(stderr, /ban: pool default is not served yet: try again/);
+  assert.deepEqual(await pool.user('ann'), {});
+});
+
+test('ban: repeated by several at once, it holds', async () => {
+  await pool.open();
+  await pool.pair('ann', 'bob');
+  const bans = Array.from({ length: 5 },
+    () => run(['ban', 'ann', '--for', '1h']));
+  for (const { status } of await Promise.all(bans)) {
+    assert.equal(status, 0);
+  }
+  assert.equal((await pool.user('ann')).state, 'idle');
+  assert.equal((await pool.join('ann')).status, 'banned');
+});
+
+test('ban: damaged data is told, and 1', async () => {
+  await pool.open();
+  await client.set(pool.key('user', 'ann'), 'rubbish');
+  const { status, stdout, stderr } = await run(['ban', 'ann', '--for', '1h']);
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.match(stderr, /ban: pool default: DAMAGED user holds a string/);
+});
+
+test('ban, dead: a Redis that is down is told soon, and 1', async () => {
+  const settings = { redis: 'redis://127.0.0.1:1' };
+  for (const args of [['ban', 'ann', '--lift'], ['dead', 'list'],
+    ['dead', 'retry', '--all'], ['dead', 'drop', '1-0']]) {
+    const began = Date.now();
+    const { status, stdout, stderr } = await run(args, settings);
+    assert.deepEqual([status, stdout], [1, ''], args.join(' '));
+    assert.match(stderr, /^convo-worker: \w+: Redis does not answer/m);
+    assert.ok(Date.now() - began < 10000);
+  }
+});
+
+// --- dead
+
+async function letters(...args) {
+  return lines(await done(['dead', 'list', ...args]));
+}
+
+test('dead list: what it was, where from, why and when', async () => {
+  await pool.open();
+  assert.equal(await done(['dead', 'list']), '');
+  await client.zadd(pool.key('closing'), 0, 'no "room"\n');
+  await client.zadd(pool.key('closing'), 0, Buffer.from([0xff, 0x00]));
+  const id = await client.xadd(pool.key('ended'), '*', 'a', 'b', 'c', '');
+  await pool.bury('closing', ['no "room"\n', Buffer.from([0xff, 0x00])],
+    { reason: 'no room' });
+  await pool.bury('ended', [id], { group: 'workers', reason: 'no session' });
+  const found = await letters();
+  const at = Math.floor(await pool.now() / 1000);
+  found.forEach((letter) => assert.ok(Math.abs(letter.at - at) < 30));
+  assert.deepEqual(found.map(({ id: _, at: __, ...rest }) => rest), [
+    { pool: 'default', kind: 'room', from: 'closing', what: 'no "room"\n',
+      reason: 'no room' },
+    { pool: 'default', kind: 'room', from: 'closing', what: '/wA=',
+      reason: 'no room', encoding: 'base64' },
+    { pool: 'default', kind: 'ended', from: 'ended',
+      what: ['a', 'b', 'c', ''], reason: 'no session' },
+  ]);
+});
+
+test('dead retry: it is back where it came from, byte for byte', async () => {
+  await pool.open();
+  const rubbish = Buffer.from([0xff, 0x00, 0x41]);
+  await client.zadd(pool.key('closing'), 0, rubbish);
+  await client.zadd(pool.key('dirty'), 0, 'x'.repeat(300));
+  const id = await client.xadd(pool.key('reports'), '*', 'a', rubbish);
+  await pool.bury('closing', [rubbish]);
+  await pool.bury('dirty', ['x'.repeat(300)]);
+  await pool.bury('reports', [id], { group: 'workers' });
+  for (const letter of await letters()) {
+    assert.equal(await done(['dead', 'retry', letter.id]), '');
+  }
+  assert.deepEqual(await client.zrangeBuffer(pool.key('closing'), 0, -1),
+    [rubbish]);
+  assert.deepEqual(await client.zrange(pool.key('dirty'), 0, -1),
+    ['x'.repeat(300)]);
+  const [[, fields]] = await client.xrangeBuffer(pool.key('reports'), '-', '+');
+  assert.deepEqual(fields, [Buffer.from('a'), rubbish]);
+  assert.deepEqual(await letters(), []);
+});
+
+for (const sub of ['ann', 'é:"x', 'a\u0001b']) {
+  const name = JSON.stringify(sub);
+  test(`dead retry: the user ${name} of a ticket waits again`, async () => {
+    await pool.open();
+    await pool.join(sub);
+    await pool.join('other');
+    const [ticket] = await pool.queue();
+    await pool.claim('c');
+    assert.equal(await pool.fault('c', ticket, 'corrupt', 1), 'dead');
+    assert.equal((await pool.user(sub)).state, 'idle');
+    const [{ id, what }] = await letters();
+    assert.equal(what, ticket);
+    await done(['dead', 'retry', id]);
+    assert.equal((await pool.user(sub)).state, 'waiting');
+    assert.equal((await pool.queue()).at(-1), (await pool.user(sub)).ticket);
+    assert.deepEqual(await letters(), []);
+  });
+}
+
+test('dead retry: a ticket whose user cannot wait stays a letter', async () => {
+  await pool.open();
+  await pool.join('ann');
+  await pool.join('other');
+  const [ticket] = await pool.queue();
+  await pool.claim('c');
+  await pool.fault('c', ticket, 'corrupt', 1);
+  await pool.ban('ann', await pool.now() + 3600000);
+  const [{ id }] = await letters();
+  const { status, stderr } = await run(['dead', 'retry', id]);
+  assert.equal(status, 1);
+  assert.match(stderr, /: its user cannot wait now\n$/);
+  assert.equal((await letters()).length, 1);
+});
+
+test('dead drop: those that are named go, and no other', async () => {
+  await pool.open();
+  await client.zadd(pool.key('closing'), 0, 'a', 0, 'b', 0, 'c');
+  await pool.bury('closing', ['a', 'b', 'c']);
+  const [a, b, c] = await letters();
+  await done(['dead', 'drop', a.id, c.id]);
+  assert.deepEqual((await letters()).map((letter) => letter.id), [b.id]);
+  const { status, stderr } = await run(['dead', 'drop', a.id, b.id]);
+  assert.equal(status, 1);
+  assert.match(stderr, /dead: \S+: no such letter\n$/);
+  assert.deepEqual(await letters(), []);
+});
+
+test('dead: --all is all of them, --pool those of one pool', async () => {
+  const other = new Pool(client, 'other');
+  const settings = { pool: 'default other' };
+  await pool.open();
+  await other.open();
+  const names = Array.from({ length: 1000 }, (_, i) => `room-${i}`);
+  for (const one of [pool, other]) {
+    await client.zadd(one.key('closing'), ...names.flatMap((n) => [0, n]));
+    await one.bury('closing', names);
+  }
+  const count = async (...args) => lines(
+    await done(['dead', 'list', ...args], settings)).length;
+  assert.deepEqual([await count(), await count('--pool', 'other')],
+    [2000, 1000]);
+  await done(['dead', 'retry', '--all', '--pool', 'other'], settings);
+  assert.deepEqual([await count(), await client.zcard(other.key('closing')),
+    await client.zcard(pool.key('closing'))], [1000, 1000, 0]);
+  await done(['dead', 'drop', '--all'], settings);
+  assert.equal(await count(), 0);
+  const { status, stderr } = await run(['dead', 'list', '--pool', 'none']);
+  assert.equal(status, 1);
+  assert.match(stderr, /dead: no pool "none" in /);
+});
+
+test('dead: an id that two pools have is refused without --pool', async () => {
+  const other = new Pool(client, 'other');
+  const settings = { pool: 'default other' };
+  for (const one of [pool, other]) {
+    await one.open();
+    await client.xadd(one.key('dead'), '5-5', 'from', 'closing', 'kind',
+      'room', 'what', '"x"', 'reason', 'r', 'at', '1000');
+  }
+  const { status, stderr } = await run(['dead', 'drop', '5-5'], settings);
+  assert.equal(status, 1);
+  assert.match(stderr, /5-5: two pools have such a letter: say --pool/);
+  await done(['dead', 'drop', '5-5', '--pool', 'other'], settings);
+  assert.equal(await client.xlen(other.key('dead')), 0);
+  await done(['dead', 'drop', '5-5'], settings);
+});
+
+test('dead: letters that were put there by hand stop nothing', async () => {
+  await pool.open();
+  const dead = pool.key('dead');
+  await client.xadd(dead, '*', 'a', 'b');
+  await client.xadd(dead, '*', 'from', 'nowhere', 'what', '[[[', 'at', 'x');
+  await client.xadd(dead, '*', 'from', 'queue', 'what', '{"a":1}', 'reason',
+    Buffer.from([0xff]));
+  await client.xadd(dead, '*', 'from', 'ended', 'what', '"text"');
+  await client.xadd(dead, '*', 'from', 'queue', 'what', '"1.1:"');
+  await client.xadd(dead, '*', 'from', 'queue', 'what', '"%%%"', 'encoding',
+    'base64');
+  assert.equal((await letters()).length, 6);
+  const { status, stdout, stderr } = await run(['dead', 'retry', '--all']);
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.match(stderr, /it does not say where it came from/);
+  await done(['dead', 'drop', '--all']);
+  assert.deepEqual(await letters(), []);
+  await client.set(dead, 'rubbish');
+  assert.equal((await run(['dead', 'list'])).status, 1);
 });
 
 // --- init
