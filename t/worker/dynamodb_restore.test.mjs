@@ -1,0 +1,124 @@
+// Users, reports and blocks go to DynamoDB, and a Redis that has lost its data
+// is filled from there.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { after, before, test } from 'node:test';
+
+import { KEY, newDynamo, REGION } from '../node/dynamodb.mjs';
+import { binary, startBareStage, until } from '../node/worker.mjs';
+
+const MANY = 150;
+
+let stage;
+let pool;
+let dynamo;
+
+before(async () => {
+  Object.assign(process.env, KEY);
+  dynamo = await newDynamo();
+  stage = await startBareStage();
+  pool = stage.pool;
+});
+
+after(async () => {
+  await stage?.stop();
+  await dynamo?.stop();
+});
+
+const settings = () => ({
+  history: `dynamodb region=${REGION} endpoint=${dynamo.endpoint} prefix=r-`,
+});
+
+async function shown(sub) {
+  const { client } = pool;
+  const view = await pool.view(sub);
+  const history = await client.lrange(pool.key('history', sub), 0, -1);
+  return {
+    points: view.points_left, windowEnds: Math.ceil(view.window_end / 1000),
+    last: view.last_session,
+    blocked: (await client.smembers(pool.key('blocked', sub))).sort(),
+    sessions: history.map((text) => JSON.parse(text).sessionId),
+  };
+}
+
+function emptied() {
+  return until(async () => {
+    const left = await Promise.all([
+      pool.client.xlen(pool.key('ended')), pool.client.xlen(pool.key('reports')),
+      pool.client.zcard(pool.key('dirty')),
+    ]);
+    return left.every((n) => n === 0);
+  }, 'the store has all', 60000);
+}
+
+test('what users have reaches the tables, and a fresh Redis', async () => {
+  const ids = [];
+  for (const [peer, ago] of [['bob', 130000], ['cat', 61000]]) {
+    const session = await pool.live('ann', peer, ago);
+    ids.push(session.sid);
+    await pool.leave(peer);
+  }
+  await pool.report('ann', ids[1], 'rude "\u00e4"');
+  await pool.ban('bob', await pool.now() + 3600000);
+  for (let i = 0; i < MANY; i += 1) {
+    await pool.join(`many-${i}`);
+  }
+
+  // the store is away at first
+  const worker = await stage.launch(settings());
+  await worker.logged(/the store takes nothing now/);
+  await dynamo.start();
+  const init = spawnSync(binary, ['-c', stage.configure(settings()), 'init'],
+    { encoding: 'utf8', timeout: 60000 });
+  assert.equal(init.status, 0, init.stderr);
+  await emptied();
+
+  const users = new Map((await dynamo.items('r-users')).map(
+    (item) => [item.userId, item]));
+  const hash = await pool.user('ann');
+  assert.deepEqual({ ...users.get('ann'), blocked: undefined }, {
+    userId: 'ann', pool: 'default', points: 15, pointsLeft: 10,
+    pointsSpent: 5, windowEndsAt: Math.ceil(Number(hash.window_end) / 1000),
+    lastSessionTimestamp: Number(hash.last_session_s),
+    isWaitingInQueue: false, bannedUntil: 0, version: Number(hash.version),
+    blocked: undefined,
+  });
+  assert.deepEqual([...users.get('ann').blocked], ['cat']);
+  assert.deepEqual([...users.get('cat').blocked], ['ann']);
+  assert.ok(users.get('bob').bannedUntil > Date.now() / 1000);
+  assert.equal(users.get('many-7').isWaitingInQueue, true);
+  assert.equal(users.size, MANY + 3);
+  const [report, ...others] = await dynamo.items('r-reports');
+  assert.deepEqual([report.sessionId, report.reporter, report.reason,
+    others.length], [ids[1], 'ann', 'rude "\u00e4"', 0]);
+
+  const subs = ['ann', 'bob', 'cat'];
+  const known = await Promise.all(subs.map(shown));
+  await worker.end();
+  await pool.client.flushall();
+  const next = await stage.launch(settings());
+  await next.logged(/pool default is ready: \d+ users were restored/, 60000);
+  assert.deepEqual(await Promise.all(subs.map(shown)), known);
+  assert.equal((await pool.join('bob')).status, 'banned');
+  assert.equal((await pool.join('ann')).status, 'ok');
+});
+
+test('away while Redis is new: the pool stays closed until it is there',
+  async () => {
+    await Promise.all(stage.workers.map((worker) => worker.end('SIGKILL')));
+    await dynamo.stop();
+    await pool.client.flushall();
+    const worker = await stage.launch(settings());
+    await worker.logged(/pool default stays closed, it could not be restored/);
+    assert.equal((await pool.join('ann')).status, 'restoring');
+
+    // DynamoDB Local forgets when it is stopped: the tables are made anew
+    await dynamo.start();
+    await worker.logged(/made by convo-worker init/, 60000);
+    spawnSync(binary, ['-c', stage.configure(settings()), 'init']);
+    await worker.logged(/pool default is ready/, 60000);
+    assert.equal((await pool.join('ann')).status, 'ok');
+    assert.equal(await worker.end(), 0);
+    assert.ok(!worker.log.includes(KEY.AWS_SECRET_ACCESS_KEY));
+  });
