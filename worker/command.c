@@ -3,13 +3,11 @@
  */
 
 #include "command.h"
-#include "convo_since.h"
 #include "log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 
 static void
@@ -161,62 +159,6 @@ convo_command_options(const convo_command_t *self, int argc, char **argv,
 }
 
 
-static int
-read_format(const char *value, convo_rows_format_e *format)
-{
-    if (value == NULL || strcmp(value, "jsonl") == 0) {
-        *format = CONVO_ROWS_JSONL;
-    } else if (strcmp(value, "csv") == 0) {
-        *format = CONVO_ROWS_CSV;
-    } else {
-        return -1;
-    }
-
-    return 0;
-}
-
-
-int
-convo_command_rows(const convo_command_t *self, int argc, char **argv,
-                   int64_t *since_s, convo_rows_format_e *format)
-{
-    convo_command_option_t options[] = { { .name = "since", .has_value = 1 },
-                                         { .name = "format", .has_value = 1 } };
-    const char *since;
-    int words, code;
-
-    code = convo_command_options(self, argc, argv, options, 2, &words);
-    if (code >= 0) {
-        return code;
-    }
-
-    if (words > 0) {
-        return convo_command_wrong(self, "unexpected \"%s\"", argv[1]);
-    }
-
-    since = options[0].value;
-    *since_s = since == NULL
-                   ? -1
-                   : convo_since_parse(since, strlen(since), time(NULL));
-
-    if (since != NULL && *since_s < 0) {
-        return convo_command_wrong(self,
-                                   "--since \"%s\": expected 2026-11-22, "
-                                   "2026-11-22T14:40:00Z, epoch seconds, or "
-                                   "how long ago as 24h or 90d",
-                                   since);
-    }
-
-    if (read_format(options[1].value, format) != 0) {
-        return convo_command_wrong(self,
-                                   "--format \"%s\": expected jsonl or csv",
-                                   options[1].value);
-    }
-
-    return -1;
-}
-
-
 /* --- doing it --- */
 
 const convo_config_t *
@@ -250,34 +192,4 @@ convo_command_redis(const convo_command_t *self, convo_redis_t *redis)
                                "have taken effect and may be repeated");
 
     return -1;
-}
-
-
-void
-convo_command_waiting(const convo_command_t *self,
-                      const convo_config_t *config, const char *stream)
-{
-    convo_redis_t *redis = convo_redis_new(config, self->name);
-    int64_t waiting = 0;
-
-    convo_redis_begin(redis);
-    for (size_t i = 0; i < config->npools; i++) {
-        convo_redis_command(redis, "XLEN");
-        convo_redis_key(redis, &config->pools[i], stream, NULL, 0);
-    }
-
-    if (convo_redis_ready(redis) == 0 && convo_redis_run(redis) == 0) {
-        for (size_t i = 0; i < config->npools; i++) {
-            int64_t n = convo_reply_int(convo_redis_reply(redis, i));
-
-            waiting += n > 0 ? n : 0;
-        }
-    }
-
-    if (waiting > 0) {
-        convo_command_note(self, "%d more wait in Redis for the store",
-                           (int) waiting);
-    }
-
-    convo_redis_free(redis);
 }

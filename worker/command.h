@@ -72,14 +72,6 @@ int convo_command_options(const convo_command_t *self, int argc, char **argv,
 int convo_command_wrong(const convo_command_t *self, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/*
- * The line of a command that prints rows, "--since TIME --format FORMAT": sets
- * since_s (epoch seconds, or -1 when it is not there) and format (JSON Lines
- * when it is not there).  Returns as convo_command_options() does.
- */
-int convo_command_rows(const convo_command_t *self, int argc, char **argv,
-                       int64_t *since_s, convo_rows_format_e *format);
-
 /* --- doing it --- */
 
 /* Tells why the command failed: CONVO_COMMAND_FAILED. */
@@ -97,10 +89,5 @@ const convo_config_t *convo_command_load(const char *path);
 /* Runs the collected calls on a connection that is made when there is none:
  * 0, or -1 when Redis does not answer, which has been told. */
 int convo_command_redis(const convo_command_t *self, convo_redis_t *redis);
-
-/* Tells on stderr how many entries of a stream (CONVO_KEY_...) still wait for
- * the store, in all pools.  A Redis that is down is no failure here. */
-void convo_command_waiting(const convo_command_t *self,
-                           const convo_config_t *config, const char *stream);
 
 #endif /* CONVO_COMMAND_H */

@@ -1,19 +1,11 @@
 /*
  * convo-worker export: the history in the store, for Athena and the like
- * (deploy/athena.sql).
- *
- * A session that has ended reaches the store within a second; those that
- * still wait for it in Redis are counted on stderr.  What was printed before
- * the store or stdout failed is whole lines and may be thrown away: repeating
- * the command prints all of it again.
+ * (deploy/athena.sql): every session with the attributes it is stored with.
  */
 
-#include "command.h"
+#include "command_print.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 static const char *const columns[] = {
     "sessionId", "userA", "userB", "startTime", "endTime", "duration",
@@ -42,56 +34,24 @@ on_session(void *data, const convo_store_session_t *session)
 
 
 static int
-print_sessions(const convo_command_t *self, const convo_config_t *config,
-               int64_t since_s, convo_rows_format_e format)
+each(convo_store_t *store, int64_t since_s, int64_t now_s, convo_rows_t *rows)
 {
-    convo_store_t *store = convo_store_new(config);
-    convo_rows_t rows;
-    int code = CONVO_COMMAND_DONE;
-
-    convo_rows_begin(&rows, format, columns, COLUMNS);
-
-    if (store->each_session(store, since_s, time(NULL), on_session, &rows)
-        != 0)
-    {
-        code = convo_command_failed(self, "the store does not answer: %s",
-                                    store->error);
-    }
-    if (convo_rows_end(&rows) != 0) {
-        code = convo_command_failed(self, "stdout: %s", strerror(errno));
-    }
-
-    store->close(store);
-
-    return code;
+    return store->each_session(store, since_s, now_s, on_session, rows);
 }
 
 
 static int
 run(const convo_command_t *self, const char *path, int argc, char **argv)
 {
-    convo_rows_format_e format;
-    const convo_config_t *config;
-    int64_t since_s;
-    int code;
+    static const convo_command_print_t what = {
+        .columns = columns,
+        .ncolumns = COLUMNS,
+        .stream = CONVO_KEY_ENDED,
+        .needs_since = 1,
+        .each = each,
+    };
 
-    code = convo_command_rows(self, argc, argv, &since_s, &format);
-    if (code >= 0) {
-        return code;
-    }
-    if (since_s < 0) {
-        return convo_command_wrong(self, "expected --since");
-    }
-
-    config = convo_command_load(path);
-    if (config == NULL) {
-        return CONVO_COMMAND_FAILED;
-    }
-
-    code = print_sessions(self, config, since_s, format);
-    convo_command_waiting(self, config, CONVO_KEY_ENDED);
-
-    return code;
+    return convo_command_print(self, &what, path, argc, argv);
 }
 
 
