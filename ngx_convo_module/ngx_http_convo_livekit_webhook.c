@@ -4,10 +4,9 @@
  * the Redis stream of the room's pool, from where the workers take them.
  *
  * A webhook counts only by its signature over the whole body
- * (convo_livekit_token.h).  What it says then is trusted, but checked for
- * shape, as a room's name and a participant's identity become parts of a
- * key.  Events of rooms that are none of ours, and those that nobody waits
- * for, are answered 200 and forgotten.
+ * (convo_livekit_token.h); what it says is taken apart by
+ * convo_livekit_event.h.  Events of rooms that are none of ours, and those that
+ * nobody waits for, are answered 200 and forgotten.
  *
  * How it fails: LiveKit repeats a webhook that was answered 5xx or not at
  * all, so an event is acknowledged only when it is in Redis, and an event
@@ -22,7 +21,7 @@
 #include "ngx_http_convo_livekit_conf.h"
 #include "ngx_http_convo_metrics.h"
 #include "ngx_http_convo_redis.h"
-#include "convo_keys.h"
+#include "convo_livekit_event.h"
 
 
 /* clocks may differ by so much (LiveKit allows the same) */
@@ -32,40 +31,6 @@
 /* how long an event's id is remembered: longer than LiveKit repeats it */
 
 #define NGX_HTTP_CONVO_WEBHOOK_REMEMBER  "3600"
-
-#define NGX_HTTP_CONVO_WEBHOOK_ID_MAX    64
-
-/* times go through Lua, whose numbers are exact up to here */
-
-#define NGX_HTTP_CONVO_WEBHOOK_TIME_MAX  9007199254740991LL
-
-
-typedef enum {
-    NGX_HTTP_CONVO_WEBHOOK_JOINED = 0,
-    NGX_HTTP_CONVO_WEBHOOK_LEFT,
-    NGX_HTTP_CONVO_WEBHOOK_FINISHED,
-    NGX_HTTP_CONVO_WEBHOOK_OTHER
-} ngx_http_convo_webhook_kind_e;
-
-
-typedef struct {
-    const char                     *name;
-    ngx_http_convo_webhook_kind_e   kind;
-} ngx_http_convo_webhook_name_t;
-
-
-/* what of a webhook goes to Redis; strings point into the JSON */
-
-typedef struct {
-    ngx_http_convo_webhook_kind_e   kind;
-    ngx_str_t                       id;
-    const char                     *pool;
-    size_t                          pool_len;
-    const char                     *sid;     /* CONVO_SID_LEN bytes */
-    char                            side;    /* 'a', 'b', or 0: the room */
-    ngx_str_t                       psid;
-    json_int_t                      at_ms;
-} ngx_http_convo_webhook_event_t;
 
 
 static void ngx_http_convo_webhook_body_ready(ngx_http_request_t *r);
@@ -78,40 +43,14 @@ static convo_livekit_verdict_e ngx_http_convo_webhook_verify(
     ngx_http_request_t *r, ngx_str_t *body);
 static ngx_int_t ngx_http_convo_webhook_refuse(ngx_http_request_t *r,
     convo_livekit_verdict_e verdict);
-static ngx_int_t ngx_http_convo_webhook_parse(json_t *json,
-    ngx_http_convo_webhook_event_t *event);
-static ngx_int_t ngx_http_convo_webhook_participant(json_t *json,
-    ngx_http_convo_webhook_event_t *event);
-static ngx_http_convo_webhook_kind_e ngx_http_convo_webhook_kind(
-    const json_t *name);
-static ngx_int_t ngx_http_convo_webhook_id(const json_t *value,
-    ngx_str_t *id);
-static json_int_t ngx_http_convo_webhook_int64(const json_t *value);
 static ngx_int_t ngx_http_convo_webhook_append(ngx_http_request_t *r,
-    const ngx_http_convo_webhook_event_t *event);
+    const convo_livekit_event_t *event);
 static void ngx_http_convo_webhook_appended(void *data,
     const redisReply *reply);
 static ngx_int_t ngx_http_convo_webhook_done(ngx_http_request_t *r,
     const char *result);
 static ngx_int_t ngx_http_convo_webhook_failed(ngx_http_request_t *r,
     const char *why);
-
-
-static const ngx_http_convo_webhook_name_t  ngx_http_convo_webhook_names[] = {
-    { "participant_joined", NGX_HTTP_CONVO_WEBHOOK_JOINED },
-    { "participant_left", NGX_HTTP_CONVO_WEBHOOK_LEFT },
-    { "participant_connection_aborted", NGX_HTTP_CONVO_WEBHOOK_LEFT },
-    { "room_finished", NGX_HTTP_CONVO_WEBHOOK_FINISHED }
-};
-
-
-/* the names of the stream's entries, by kind */
-
-static const ngx_str_t  ngx_http_convo_webhook_entries[] = {
-    ngx_string("joined"),
-    ngx_string("left"),
-    ngx_string("finished")
-};
 
 
 ngx_int_t
@@ -171,11 +110,11 @@ ngx_http_convo_webhook_body_ready(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_convo_webhook_take(ngx_http_request_t *r)
 {
-    json_t                          *json;
-    ngx_int_t                        rc;
-    ngx_str_t                        body;
-    convo_livekit_verdict_e          verdict;
-    ngx_http_convo_webhook_event_t   event;
+    ngx_int_t                rc;
+    ngx_str_t                body;
+    convo_livekit_event_t    event;
+    convo_livekit_event_e    understood;
+    convo_livekit_verdict_e  verdict;
 
     rc = ngx_http_convo_webhook_body(r, &body);
 
@@ -192,20 +131,13 @@ ngx_http_convo_webhook_take(ngx_http_request_t *r)
         return ngx_http_convo_webhook_refuse(r, verdict);
     }
 
-    /*
-     * LiveKit has signed these bytes.  Users choose names of tracks in them,
-     * so an escaped NUL must not make LiveKit's word unreadable.
-     */
+    understood = convo_livekit_event_read(&event, (char *) body.data,
+                                          body.len);
 
-    json = json_loadb((char *) body.data, body.len,
-                      JSON_REJECT_DUPLICATES|JSON_ALLOW_NUL, NULL);
-
-    rc = ngx_http_convo_webhook_parse(json, &event);
-
-    if (rc == NGX_OK) {
+    if (understood == CONVO_LIVEKIT_EVENT_OK) {
         rc = ngx_http_convo_webhook_append(r, &event);
 
-    } else if (rc == NGX_DECLINED) {
+    } else if (understood == CONVO_LIVEKIT_EVENT_IGNORED) {
         ngx_http_convo_count(NGX_HTTP_CONVO_WEBHOOK_IGNORED);
         rc = ngx_http_convo_webhook_done(r, "ignored");
 
@@ -218,7 +150,7 @@ ngx_http_convo_webhook_take(ngx_http_request_t *r)
                                     "The body is no event of LiveKit.");
     }
 
-    json_decref(json);
+    convo_livekit_event_free(&event);
 
     return rc;
 }
@@ -367,187 +299,9 @@ ngx_http_convo_webhook_refuse(ngx_http_request_t *r,
 }
 
 
-/*
- * NGX_OK, NGX_DECLINED for an event that concerns nobody here, or NGX_ERROR
- * for what LiveKit would never send.
- */
-
-static ngx_int_t
-ngx_http_convo_webhook_parse(json_t *json,
-    ngx_http_convo_webhook_event_t *event)
-{
-    json_t  *name;
-
-    ngx_memzero(event, sizeof(ngx_http_convo_webhook_event_t));
-
-    name = json_object_get(json, "event");
-
-    if (!json_is_string(name)
-        || ngx_http_convo_webhook_id(json_object_get(json, "id"), &event->id)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    event->kind = ngx_http_convo_webhook_kind(name);
-
-    if (event->kind == NGX_HTTP_CONVO_WEBHOOK_OTHER) {
-        return NGX_DECLINED;
-    }
-
-    event->at_ms = 1000 * ngx_http_convo_webhook_int64(
-                              json_object_get(json, "createdAt"));
-
-    name = json_object_get(json_object_get(json, "room"), "name");
-
-    if (event->at_ms <= 0 || !json_is_string(name)) {
-        return NGX_ERROR;
-    }
-
-    if (convo_room_parse(json_string_value(name), json_string_length(name),
-                         &event->pool, &event->pool_len, &event->sid)
-        != 0)
-    {
-        return NGX_DECLINED;
-    }
-
-    if (event->kind == NGX_HTTP_CONVO_WEBHOOK_FINISHED) {
-        return NGX_OK;
-    }
-
-    return ngx_http_convo_webhook_participant(
-               json_object_get(json, "participant"), event);
-}
-
-
-static ngx_int_t
-ngx_http_convo_webhook_participant(json_t *json,
-    ngx_http_convo_webhook_event_t *event)
-{
-    json_t      *identity;
-    json_int_t   joined, joined_ms;
-
-    identity = json_object_get(json, "identity");
-
-    if (!json_is_string(identity)
-        || ngx_http_convo_webhook_id(json_object_get(json, "sid"),
-                                     &event->psid)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    event->side = convo_identity_side(json_string_value(identity),
-                                      json_string_length(identity),
-                                      event->sid);
-    if (event->side == 0) {
-        return NGX_DECLINED;
-    }
-
-    if (event->kind == NGX_HTTP_CONVO_WEBHOOK_JOINED) {
-
-        joined_ms = ngx_http_convo_webhook_int64(
-                        json_object_get(json, "joinedAtMs"));
-        joined = ngx_http_convo_webhook_int64(
-                     json_object_get(json, "joinedAt"));
-
-        if (joined_ms > 0) {
-            event->at_ms = joined_ms;
-
-        } else if (joined > 0) {
-            event->at_ms = 1000 * joined;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_http_convo_webhook_kind_e
-ngx_http_convo_webhook_kind(const json_t *name)
-{
-    ngx_uint_t  i, n;
-
-    n = sizeof(ngx_http_convo_webhook_names)
-        / sizeof(ngx_http_convo_webhook_names[0]);
-
-    for (i = 0; i < n; i++) {
-        if (ngx_strcmp(ngx_http_convo_webhook_names[i].name,
-                       json_string_value(name))
-            == 0)
-        {
-            return ngx_http_convo_webhook_names[i].kind;
-        }
-    }
-
-    return NGX_HTTP_CONVO_WEBHOOK_OTHER;
-}
-
-
-/* LiveKit's ids: EV_..., PA_... */
-
-static ngx_int_t
-ngx_http_convo_webhook_id(const json_t *value, ngx_str_t *id)
-{
-    u_char      c;
-    ngx_uint_t  i;
-
-    if (!json_is_string(value)) {
-        return NGX_ERROR;
-    }
-
-    id->data = (u_char *) json_string_value(value);
-    id->len = json_string_length(value);
-
-    if (id->len == 0 || id->len > NGX_HTTP_CONVO_WEBHOOK_ID_MAX) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < id->len; i++) {
-        c = id->data[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-              || (c >= '0' && c <= '9') || c == '_' || c == '-'))
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * A time in seconds or milliseconds: protobuf writes an int64 as a string and
- * readers take numbers, too.  0 when it is missing or no time; never so large
- * that seconds times 1000 are not exact.
- */
-
-static json_int_t
-ngx_http_convo_webhook_int64(const json_t *value)
-{
-    ngx_int_t   n;
-    json_int_t  time;
-
-    time = 0;
-
-    if (json_is_integer(value)) {
-        time = json_integer_value(value);
-
-    } else if (json_is_string(value)) {
-        n = ngx_atoi((u_char *) json_string_value(value),
-                     json_string_length(value));
-        time = (n == NGX_ERROR) ? 0 : n;
-    }
-
-    return (time > 0 && time <= NGX_HTTP_CONVO_WEBHOOK_TIME_MAX / 1000)
-           ? time : 0;
-}
-
-
 static ngx_int_t
 ngx_http_convo_webhook_append(ngx_http_request_t *r,
-    const ngx_http_convo_webhook_event_t *event)
+    const convo_livekit_event_t *event)
 {
     u_char                   at[NGX_INT64_LEN], side;
     ngx_int_t                rc;
@@ -563,7 +317,7 @@ ngx_http_convo_webhook_append(ngx_http_request_t *r,
     /* neither can fail: the room's and the event's names were checked */
 
     if (convo_key(&event_key, event->pool, event->pool_len, CONVO_KEY_EVENT,
-                  (char *) event->id.data, event->id.len)
+                  event->id, event->id_len)
         != 0
         || convo_key(&stream_key, event->pool, event->pool_len,
                      CONVO_KEY_LIVEKIT, NULL, 0)
@@ -580,14 +334,16 @@ ngx_http_convo_webhook_append(ngx_http_request_t *r,
     side = event->side;
 
     ngx_str_set(&args[0], NGX_HTTP_CONVO_WEBHOOK_REMEMBER);
-    args[1] = ngx_http_convo_webhook_entries[event->kind];
+    args[1].data = (u_char *) event->what;
+    args[1].len = ngx_strlen(event->what);
     args[2].data = (u_char *) event->sid;
     args[2].len = CONVO_SID_LEN;
     args[3].data = &side;
     args[3].len = side ? 1 : 0;
-    args[4] = event->psid;
+    args[4].data = (u_char *) event->psid;
+    args[4].len = event->psid_len;
     args[5].data = at;
-    args[5].len = ngx_sprintf(at, "%L", (int64_t) event->at_ms) - at;
+    args[5].len = ngx_sprintf(at, "%L", event->at_ms) - at;
 
     rc = ngx_http_convo_redis_eval(redis, r->pool,
                                    CONVO_SCRIPT_LIVEKIT_EVENT, keys, 2,
