@@ -66,7 +66,7 @@ convo livekit: webhook not taken: no answer
 --- error_code: 503
 --- response_body_like: "code":"redis_unavailable"
 --- error_log
-convo livekit: webhook not taken: WRONGTYPE
+convo livekit: webhook not taken: DAMAGED
 
 
 

@@ -231,9 +231,10 @@ release_claims(sessions_t *self, const convo_pool_t *pool, int64_t now)
     }
 
     for (size_t i = 0; i < n; i++) {
-        int64_t back = convo_reply_int(convo_redis_reply(redis, i));
+        const redisReply *reply = convo_redis_reply(redis, i);
+        int64_t back = convo_reply_int(reply);
 
-        if (back > 0) {
+        if (!convo_reply_failed(reply, "sessions", "release") && back > 0) {
             convo_log(CONVO_LOG_WARN, "sessions",
                       "pool %s: claim %s is over: %d tickets are back",
                       pool->name, ids[i], (int) back);

@@ -5,6 +5,10 @@
 --   remember_s   how long a repetition of the event's id is known
 -- returns   1 when it was appended, 0 when it is a repetition (integer)
 
+--@include expect
+
+expect({string = {KEYS[1]}, stream = {KEYS[2]}})
+
 if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then
     return 0
 end

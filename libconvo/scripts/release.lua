@@ -9,6 +9,9 @@
 
 --@include time
 --@include claim
+--@include expect
+
+expect({list = {KEYS[1]}, zset = {KEYS[2], KEYS[3]}})
 
 local id, mode = ARGV[1], ARGV[2]
 local tickets = {}

@@ -466,3 +466,18 @@ test('fault: any bytes are kept as they were', async () => {
   assert.deepEqual(letters.map(({ what }) => Buffer.from(what)), bytes);
   assert.equal(letters.at(-1).encoding, undefined);
 });
+
+test('release in a damaged pool fails and changes nothing', async () => {
+  const tickets = await joinAll('a', 'b');
+  await pool.claim('c1');
+  await client.zadd(pool.key('claims'), 1, 'c1');
+  await client.set(pool.key('queue'), 'a string');
+  for (const args of [['expired'], ['back', tickets]]) {
+    const before = await snapshot();
+    await assert.rejects(pool.release('c1', ...args), /DAMAGED queue/);
+    assert.deepEqual(await snapshot(), before);
+  }
+  await client.del(pool.key('queue'));
+  assert.equal(await pool.release('c1', 'expired'), 2);
+  assert.deepEqual(await pool.queue(), tickets);
+});

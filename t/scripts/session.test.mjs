@@ -483,6 +483,17 @@ test('livekit_event: appended once, as it was told', async () => {
   assert.ok(await client.ttl(keys[0]) > 3500);
 });
 
+test('livekit_event: what could not be appended is taken again', async () => {
+  const keys = [pool.key('event', 'EV_1'), pool.key('livekit')];
+  const args = [3600, 'joined', 'sid', 'a', 'PA_1', 123];
+  await client.del(keys[1]);
+  await client.set(keys[1], 'a string');
+  await assert.rejects(pool.run('livekit_event', keys, args),
+    /DAMAGED livekit/);
+  await client.del(keys[1]);
+  assert.equal(await pool.run('livekit_event', keys, args), 1);
+});
+
 test('done: entries are acknowledged and gone', async () => {
   const stream = pool.key('ended');
   await client.xadd(stream, '*', 'x', '1');
