@@ -40,6 +40,9 @@
 /* Blocked users in one call of the script. */
 #define BLOCKED_MAX 1000
 
+/* A session that began longer ago is kept by no store. */
+#define KEPT_S (91 * 86400)
+
 /* What a JSON text of a session takes. */
 #define ENTRY_MAX 256
 
@@ -297,6 +300,16 @@ flush(restore_t *self)
 }
 
 
+/* Those without are not asked for: a store far away takes its time for each.
+ * Of a user who is known by blocks alone (version 0) nothing is said. */
+static int
+may_have_sessions(const restore_t *self, const convo_store_user_t *user)
+{
+    return user->version == 0
+           || user->last_session > self->now_s - KEPT_S;
+}
+
+
 static int
 on_user(void *data, const convo_store_user_t *user,
         const char *const *blocked, size_t nblocked)
@@ -321,8 +334,11 @@ on_user(void *data, const convo_store_user_t *user,
         first += some;
     } while (first < nblocked);
 
-    memcpy(self->batch[self->n].id, user->user_id, sizeof(user->user_id));
-    self->batch[self->n++].pool = (size_t) index;
+    if (may_have_sessions(self, user)) {
+        memcpy(self->batch[self->n].id, user->user_id,
+               sizeof(user->user_id));
+        self->batch[self->n++].pool = (size_t) index;
+    }
 
     return self->n == BATCH || convo_redis_calls(self->redis) > 2 * BATCH
                ? flush(self)

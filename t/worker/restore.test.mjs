@@ -231,6 +231,19 @@ test('the newest 50 sessions, newest first, without the expired', async () => {
     .map(([sid, , , start, end, duration]) => [sid, start, end, duration, 1]));
 });
 
+test('who is known by blocks alone has them and their sessions', async () => {
+  await makeStore();
+  insert(file, 'users', [userRow('ann', { version: 0, points: 0, pointsLeft: 0,
+    pointsSpent: 0, windowEndsAt: 0, lastSessionTimestamp: 0 })]);
+  insert(file, 'blocked', [['ann', 'bob']]);
+  insert(file, 'sessions', [sessionRow('ann', 'bob', now() - 7200)]);
+  await stage.worker();
+  await ready();
+  const ann = await shown('ann');
+  assert.deepEqual([ann.points, ann.blocked, ann.sessions.length],
+    ['15', ['bob'], 1]);
+});
+
 test('many blocked users are all blocked', async () => {
   await makeStore();
   const blocked = Array.from({ length: 2500 }, (_, i) => `peer-${i}`);
