@@ -33,6 +33,16 @@ function worker(settings) {
   return stage.worker({ probe_interval: '250ms', absence: '1s', ...settings });
 }
 
+// ... with so much time for LiveKit that none of its answers is missed.
+function patientWorker(settings) {
+  return worker({
+    lease: '30s',
+    livekit: `url=http://127.0.0.1:${stage.proxy.port} key=testkey `
+      + 'secret_file=secret timeout=10s',
+    ...settings,
+  });
+}
+
 async function match(a, b) {
   await stage.join(a, b);
   const { sid } = await stage.state(a, 'matched');
@@ -224,11 +234,7 @@ test('an answer given before a leaving does not bring anybody back',
 
 test('who left while LiveKit was slow left no earlier than they did',
   async () => {
-    await worker({
-      lease: '30s', absence: '30s',
-      livekit: `url=http://127.0.0.1:${stage.proxy.port} key=testkey `
-        + 'secret_file=secret timeout=10s',
-    });
+    await patientWorker({ absence: '30s' });
     const { sid, both } = await talk('ann', 'bob');
     let go;
     const going = new Promise((resolve) => {
@@ -361,7 +367,7 @@ test('rubbish says nothing of anybody', async () => {
 });
 
 test('one room that cannot be asked about stops no other', async () => {
-  const log = await worker();
+  const log = await patientWorker();
   const first = await talk('ann', 'bob');
   stage.proxy.on('ListParticipants', async ({ body, forward, response }) => {
     if (body.room === pool.room(first.sid)) {
@@ -465,11 +471,7 @@ test('the room of a match in the making is not swept', async () => {
       === 'ListRooms' && !body.names?.length).length >= 2, 'two sweeps');
     response.writeHead(200).end(text);
   });
-  const log = await worker({
-    sweep_interval: '1s', lease: '30s',
-    livekit: `url=http://127.0.0.1:${stage.proxy.port} key=testkey `
-      + 'secret_file=secret timeout=10s',
-  });
+  const log = await patientWorker({ sweep_interval: '1s' });
   const sid = await match('ann', 'bob');
   assert.deepEqual(await stage.livekit.roomNames(), [pool.room(sid)]);
   assert.doesNotMatch(log.log, /is of no session/);
