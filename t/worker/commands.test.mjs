@@ -460,6 +460,20 @@ for (const sub of ['ann', 'é:"x', 'a\u0001b']) {
   });
 }
 
+test('dead retry: ... also one whose bytes are no UTF-8', async () => {
+  await pool.open();
+  const sub = Buffer.from([0xff, 0xff, 0xff, 0xfb, 0xef]);
+  const key = Buffer.concat([Buffer.from(pool.key('user', '')), sub]);
+  await client.hset(key, 'state', 'idle', 'join_points', 15, 'join_window',
+    86400000, 'join_max', 900);
+  const what = Buffer.concat([Buffer.from('1.1:'), sub]).toString('base64');
+  assert.match(what, /[+/]/);
+  const id = await client.xadd(pool.key('dead'), '*', 'from', 'queue', 'kind',
+    'ticket', 'what', JSON.stringify(what), 'encoding', 'base64');
+  await done(['dead', 'retry', id]);
+  assert.equal(await client.hget(key, 'state'), 'waiting');
+});
+
 test('dead retry: a ticket whose user cannot wait stays a letter', async () => {
   await pool.open();
   await pool.join('ann');
