@@ -24,6 +24,8 @@ export const laws = {
   blocks: sessions.blocks,
   course: sessions.course,
   admission: sessions.admission,
+  reasons: sessions.reasons,
+  roomsStay: sessions.roomsStay,
   reportsTaken: reports.taken,
   reportsKept: reports.kept,
   ledger: points.ledger,

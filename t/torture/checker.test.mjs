@@ -168,6 +168,18 @@ const broken = {
     ['a token that is no good', (s) => s.media.push({ at: BEGAN + 2000,
       what: 'bad-token', room: `default.${SID}`, why: 'expired' })],
   ],
+  reasons: [
+    ['a deadline that was none', (s) => ['ann', 'bob'].forEach((user) =>
+      set(s, `user:${user}`, 'last_reason', 'time_up'))],
+    ['both left', (s) => set(s, 'user:bob', 'last_reason', 'left')],
+    ['no-show of a session that was held', (s) => set(s, 'user:bob',
+      'last_reason', 'no_show')],
+    ['failed though the room is there', (s) => ['ann', 'bob'].forEach(
+      (user) => set(s, `user:${user}`, 'last_reason', 'failed'))],
+  ],
+  roomsStay: [
+    ['a room deleted in mid-session', (s) => s.medium(3000, 'deleted')],
+  ],
   reportsTaken: [
     ['of a session of others', (s) => { s.requests.at(-1).user = 'carl'; }],
     ['not found', (s) => { s.requests.at(-1).status = 404; }],

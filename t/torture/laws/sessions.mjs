@@ -190,3 +190,61 @@ export function admission(run, object) {
     }
   }
 }
+
+// What both were told of its end is why it ended.
+export function reasons(run, object) {
+  for (const [sid, changes] of run.truth.sessions) {
+    const end = changes.find(({ after }) => after.state === 'ended');
+    if (!end) {
+      continue;
+    }
+    const { a, b, start, ended, ends } = end.after;
+    const say = (text) => object('session', text,
+      { session: sid, user: a, at: end.at });
+    const told = [a, b].map((user) => toldAtEnd(run, user, end.index));
+    const text = told.join(' and ');
+    if (!ENDS[start ? 'live' : 'matched'].includes([...told].sort()
+      .join(' '))) {
+      say(`${start ? 'held' : 'never began'}, told ${text}`);
+    }
+    if (start && told.includes('time_up') !== (ended === ends)) {
+      say(`told ${text}, ended at ${ended} and was to end at ${ends}`);
+    }
+    if (told.includes('failed') && !goneBefore(run, sid, end.at)) {
+      say('told failed while its room was there');
+    }
+  }
+}
+
+// "waiting": whoever came to a no-show goes on to wait.
+const ENDS = {
+  live: ['left peer_left', 'time_up time_up', 'failed failed'],
+  matched: ['left peer_left', 'failed failed', 'no_show no_show',
+    'no_show waiting'],
+};
+
+function toldAtEnd(run, user, index) {
+  const change = (run.truth.users.get(user) ?? []).find(
+    (one) => one.index === index);
+  return change?.after.state === 'waiting' ? 'waiting'
+    : change?.after.last_reason;
+}
+
+function goneBefore(run, sid, at) {
+  return run.media.some((event) => event.room === `default.${sid}`
+    && ['deleted', 'ended'].includes(event.what) && event.at <= at);
+}
+
+// Nobody deletes the room of a session that goes on.
+export function roomsStay(run, object) {
+  for (const { at, what, room } of run.media) {
+    const sid = room.split('.')[1];
+    const changes = run.truth.sessions.get(sid) ?? [];
+    const end = changes.find(({ after }) => after.state === 'ended');
+    if (what === 'deleted' && changes.length && changes[0].at < at
+      && at < (end?.at ?? Infinity)) {
+      object('room', 'deleted while the session went on',
+        { session: sid, at });
+    }
+  }
+}
