@@ -32,7 +32,7 @@ function clock(run, at) {
 function events(run, users, session) {
   return [...asked(run, users), ...told(run, users), ...written(run, users),
     ...ofSession(run, session), ...media(run, users, session),
-    ...faults(run)];
+    ...commands(run, users), ...faults(run)];
 }
 
 function brief(run, document) {
@@ -100,6 +100,14 @@ function media(run, users, session) {
     ({ at, what, room, identity, psid, why, event }) => ({ at,
       text: `LiveKit ${room.slice(-26, -20)}… ${what} ${
         [event, identity?.slice(-1), psid, why].filter(Boolean).join(' ')}` }));
+}
+
+function commands(run, users) {
+  return run.bans.filter(({ user }) => users.has(user)).flatMap(
+    ({ user, seconds, sent, done, status }) => [
+      { at: sent, text: `the operator bans ${user} for ${seconds} s` },
+      { at: done ?? sent, text: `ban of ${user}: ${status}` },
+    ]);
 }
 
 function faults(run) {

@@ -2,6 +2,7 @@
 // held. Pure: what it is given is all it looks at (see main.mjs for the
 // shape), so that checker.test.mjs can give it broken recordings.
 
+import * as bans from './laws/bans.mjs';
 import * as end from './laws/end.mjs';
 import * as history from './laws/history.mjs';
 import * as joins from './laws/joins.mjs';
@@ -28,6 +29,9 @@ export const laws = {
   roomsStay: sessions.roomsStay,
   reportsTaken: reports.taken,
   reportsKept: reports.kept,
+  bansOutside: bans.outside,
+  bansCommanded: bans.commanded,
+  bansRefused: bans.refused,
   ledger: points.ledger,
   admittedWithPoints: points.admittedWithPoints,
   toldPoints: points.toldPoints,

@@ -144,7 +144,7 @@ const broken = {
     ['another peer', (s) => set(s, 'user:ann', 'peer', 'carl')],
   ],
   blocks: [
-    ['a pair after a report', (s) => s.units.splice(-4, 0, { at_s: 0,
+    ['a pair after a report', (s) => s.units.splice(-5, 0, { at_s: 0,
       commands: [['SADD', '{default}:blocked:bob', 'ann']] })],
   ],
   course: [
@@ -181,15 +181,15 @@ const broken = {
     ['a room deleted in mid-session', (s) => s.medium(3000, 'deleted')],
   ],
   reportsTaken: [
-    ['of a session of others', (s) => { s.requests.at(-1).user = 'carl'; }],
-    ['not found', (s) => { s.requests.at(-1).status = 404; }],
+    ['of a session of others', (s) => { request(s, 'bob', 'report').user = 'carl'; }],
+    ['not found', (s) => { request(s, 'bob', 'report').status = 404; }],
     ['an answer that tells more', (s) => {
-      s.requests.at(-1).body.reported = 'ann';
+      request(s, 'bob', 'report').body.reported = 'ann';
     }],
   ],
   reportsKept: [
-    ['no block', (s) => s.units.at(-1).commands.shift()],
-    ['no block on the other side', (s) => s.units.at(-1).commands.splice(1,
+    ['no block', (s) => s.units.at(-2).commands.shift()],
+    ['no block on the other side', (s) => s.units.at(-2).commands.splice(1,
       1)],
     ['no row', (s) => { s.reports = []; }],
     ['two rows', (s) => s.reports.push(s.reports[0])],
@@ -198,6 +198,26 @@ const broken = {
     ['a row about somebody else', (s) => { s.reports[0].reported = 'carl'; }],
     ['a row that goes too soon', (s) => { s.reports[0].expiresAt -= 1; }],
     ['a row with an attribute less', (s) => { delete s.reports[0].pool; }],
+  ],
+  bansOutside: [
+    ['waiting while banned', (s) => {
+      s.join(20500, 'carl');
+    }],
+  ],
+  bansCommanded: [
+    ['a ban by nobody', (s) => { s.bans = []; }],
+    ['a ban that took no effect', (s) => { s.bans[0].user = 'dora'; }],
+    ['a ban of another length', (s) => { s.bans[0].seconds = 9; }],
+    ['a ban that was not lifted', (s) => s.bans.push({ user: 'carl',
+      seconds: 0, sent: BEGAN + 20100, done: BEGAN + 20110, status: 0 })],
+  ],
+  bansRefused: [
+    ['told of a ban that is none', (s) => {
+      s.requests.find(({ status }) => status === 403).user = 'ann';
+    }],
+    ['told of another time', (s) => {
+      s.requests.find(({ status }) => status === 403).body.bannedUntil += 1;
+    }],
   ],
   ledger: [
     ['charged twice', (s) => set(s, 'user:ann', 'spent', 2, 1)],
@@ -249,6 +269,7 @@ const broken = {
       Object.assign(s.storedUsers[0], { pointsSpent: 0, pointsLeft: 3,
         windowEndsAt: 0 });
     }],
+    ['a ban that is missing', (s) => { s.storedUsers[2].bannedUntil = 0; }],
     ['another session', (s) => {
       s.storedUsers[1].lastSessionTimestamp -= 1;
     }],

@@ -308,6 +308,16 @@ db.execute('ROLLBACK')
     await new Promise((resolve) => child.on('exit', resolve));
   }
 
+  // One of the worker's commands: its exit status.
+  async command(...words) {
+    const log = openSync(path.join(this.dir, 'commands.log'), 'a');
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL',
+      `${BUILD}/convo-worker`, '-c', `${this.dir}/worker.conf`, ...words],
+    { stdio: ['ignore', log, log] });
+    closeSync(log);
+    return new Promise((resolve) => child.on('exit', resolve));
+  }
+
   // --- what the checker gets
 
   rows(table) {

@@ -15,6 +15,7 @@ import { readUnits } from './aof.mjs';
 import { check } from './checker.mjs';
 import { Injector, schedule } from './faults.mjs';
 import { House } from './house.mjs';
+import { Operator } from './operator.mjs';
 import { Recording } from './recording.mjs';
 import { Tokens } from './tokens.mjs';
 import { Truth } from './truth.mjs';
@@ -88,12 +89,14 @@ export class Run {
     const lives = this.users.map((user) => user.live());
     const injector = new Injector(this.house,
       this.faults ? schedule(this.seed, this.seconds) : []);
+    const operator = new Operator(this.house, this.seed, this.users);
+    const work = operator.work(this.world);
     await Promise.all([injector.run(), sleep(this.seconds * 1000)]);
     this.recording.mark('whole');
     this.house.media.obey();
     this.world.over = true;
     this.users.forEach((user) => user.wake());
-    await Promise.all(lives);
+    await Promise.all([...lives, work]);
     this.recording.mark('over');
   }
 
@@ -285,7 +288,10 @@ export function outcome(whole) {
   return `${finals.length} matches, ${finals.filter(({ start }) => start)
     .length} sessions held, ${whole.stored.length} stored; ${joins.length
   } joins: ${count(200)} taken, ${count(429)} without points, ${count(503)
-  } unavailable, ${count(null)} without an answer; settled in ${
+  } unavailable, ${count(null)} without an answer; ${
+    whole.requests.filter(({ what, status }) => what === 'report'
+      && status === 200).length} reports, ${
+    whole.bans.filter(({ status }) => status === 0).length} bans; settled in ${
     ((whole.marks.settled - whole.marks.over) / 1000).toFixed(1)} s`;
 }
 

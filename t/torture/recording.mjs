@@ -11,6 +11,7 @@ export class Recording {
     this.streams = [];      // event streams and how long they were open
     this.told = [];         // each document a stream brought
     this.media = [];        // LiveKit's stand-in: rooms, who was inside
+    this.bans = [];         // what the operator commanded
     this.faults = [];       // what the injector did
     this.deaths = [];       // processes that ended without being told to
     this.notes = [];        // lines of logs that must not be there

@@ -187,6 +187,18 @@ function stayAway(story) {
       reason: 'no_show', duration: 0, pointsSpent: 0 } }));
 }
 
+// An operator bans carl for a second, who tries to join.
+function banish(story, at) {
+  const till = BEGAN + at + 1000;
+  story.bans.push({ user: 'carl', seconds: 1, sent: BEGAN + at - 1,
+    done: BEGAN + at + 1, status: 0 });
+  story.unit(at, hset('user', 'carl', { version: BEGAN + at,
+    banned_until: till }));
+  Object.assign(story.request('carl', 'join'), { sent: BEGAN + at + 10,
+    answered: BEGAN + at + 12, status: 403,
+    body: { code: 'banned', bannedUntil: Math.ceil(till / 1000) } });
+}
+
 // The records of users, as the story ends.
 function store(story) {
   const start = (BEGAN + 1000) / 1000;
@@ -199,7 +211,7 @@ function store(story) {
       windowEndsAt: Math.ceil((BEGAN + 40200) / 1000),
       lastSessionTimestamp: start });
   }
-  row('carl', 3000);
+  row('carl', 20000, { bannedUntil: BEGAN / 1000 + 21 });
   row('dora', 35000);
   story.storedBlocks = [{ userId: 'bob', blocked: 'ann' },
     { userId: 'ann', blocked: 'bob' }];
@@ -216,6 +228,7 @@ export function goodStory() {
   story.leaveQueue(35000, 'dora');
   stayAway(story);
   report(story, 15000);
+  banish(story, 20000);
   story.marks = { settled: BEGAN + 40000 };
   store(story);
   return story;

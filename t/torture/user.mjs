@@ -292,7 +292,7 @@ export class User {
     const copies = this.random.chance(0.1) ? this.random.between(2, 3) : 1;
     const answers = await Promise.all(
       Array.from({ length: copies }, () => this.join()));
-    const full = answers.find(({ status }) => status === 429);
+    const full = answers.find(({ status }) => status === 429 || status === 403);
     if (full && !this.random.chance(0.2)) {
       await this.nap(500, 5000);
     } else if (answers.every(({ status }) => status !== 200)) {

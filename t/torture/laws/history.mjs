@@ -92,7 +92,8 @@ function staleIn(run, row, hash) {
     ? [none] : []];
   const want = { pool: 'default', points, version: Number(hash.version ?? 0),
     lastSessionTimestamp: Number(hash.last_session_s ?? 0),
-    isWaitingInQueue: hash.state === 'waiting' ? 1 : 0 };
+    isWaitingInQueue: hash.state === 'waiting' ? 1 : 0,
+    bannedUntil: Math.ceil(Number(hash.banned_until ?? 0) / 1000) };
   const wrong = Object.keys(want).filter((name) => row[name] !== want[name])
     .map((name) => `${name} is ${row[name]}, should be ${want[name]}`);
   return windows.some((window) => Object.keys(window).every(

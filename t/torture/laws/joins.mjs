@@ -54,7 +54,8 @@ export function waits(run, object) {
 function reason(run, { before, after }, at, requests, streams) {
   if (after.last_reason === 'failed' && after.last_sid === ''
     && before.last_sid !== '') {
-    return run.settings.mayFail ? null : 'nothing was wrong with the ticket';
+    return after.banned_until !== before.banned_until ? null
+      : 'nothing was wrong with the ticket';
   }
   if (requests.some((request) => takesEffect(request, 'leave', at))) {
     return null;
@@ -144,7 +145,7 @@ function couldBeSpent(run, user, sent, answered) {
 // Answers are those of docs/: a user with a good token who asks what the API
 // has is never told that it is their fault, nor that the edge is at a loss.
 const ANSWERS = {
-  join: [200, 429, 503], leave: [200, 503], session: [200, 503],
+  join: [200, 403, 429, 503], leave: [200, 503], session: [200, 503],
   poll: [200, 503], history: [200, 503], report: [200, 404, 503],
 };
 

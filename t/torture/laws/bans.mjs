@@ -1,0 +1,66 @@
+// Safety: whoever is banned is out at once and stays out until the ban is
+// over; nobody else is told that they are banned.
+
+import { stateOf } from './states.mjs';
+
+// A command that failed may have taken effect, and may yet: on a wire that is
+// held.
+const LOST_MS = 30000;
+const SLACK_MS = 5;
+
+const until = (hash) => Number(hash.banned_until ?? 0);
+
+// Out, with a queue and sessions for others.
+export function outside(run, object) {
+  for (const [user, changes] of run.truth.users) {
+    for (const { after, at } of changes) {
+      if (stateOf(after) !== 'idle' && until(after) > at + SLACK_MS) {
+        object('ban', `${after.state} while banned until ${until(after)}`,
+          { user, at, session: after.sid });
+      }
+    }
+  }
+}
+
+// Each command that said so took effect, and nothing else bans or lifts.
+export function commanded(run, object) {
+  for (const { user, seconds, sent, done, status } of run.bans) {
+    const was = (run.truth.users.get(user) ?? [])
+      .findLast(({ at }) => at <= done)?.after ?? {};
+    const from = sent + 1000 * seconds - SLACK_MS;
+    const to = done + 1000 * seconds + SLACK_MS;
+    if (status === 0 && !(seconds ? until(was) >= from && until(was) <= to
+      : until(was) === 0)) {
+      object('ban', `${seconds} s were commanded, banned until ${until(was)}`,
+        { user, at: done });
+    }
+  }
+  for (const [user, changes] of run.truth.users) {
+    for (const { before, after, at } of changes) {
+      if (until(before) !== until(after) && !run.bans.some((ban) =>
+        ban.user === user && ban.sent <= at + SLACK_MS
+        && at <= (ban.status === 0 ? ban.done : ban.sent + LOST_MS)
+          + SLACK_MS)) {
+        object('ban', `until ${until(after)}, by nobody`, { user, at });
+      }
+    }
+  }
+}
+
+// 403 only to whoever is banned, and until when.
+export function refused(run, object) {
+  for (const { user, what, status, sent, answered, body } of run.requests) {
+    if (what !== 'join' || status !== 403) {
+      continue;
+    }
+    const was = (run.truth.users.get(user) ?? []).filter(({ at }, i, all) =>
+      at <= answered + SLACK_MS
+      && (all[i + 1]?.at ?? Infinity) >= sent - SLACK_MS)
+      .map(({ after }) => until(after));
+    if (!was.some((ban) => ban > sent - SLACK_MS
+      && Math.ceil(ban / 1000) === body?.bannedUntil)) {
+      object('ban', `told of a ban until ${body?.bannedUntil}, was ${
+        was.join(' or ')}`, { user, at: answered });
+    }
+  }
+}
