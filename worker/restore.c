@@ -310,6 +310,28 @@ may_have_sessions(const restore_t *self, const convo_store_user_t *user)
 }
 
 
+/* A ban holds in every pool, whichever one the user has joined in. */
+static void
+restore_ban(restore_t *self, const convo_store_user_t *user, int but)
+{
+    convo_store_user_t banned = {
+        .banned_until = user->banned_until, .version = user->version,
+    };
+
+    if (user->banned_until <= self->now_s) {
+        return;
+    }
+
+    strcpy(banned.user_id, user->user_id);
+
+    for (size_t i = 0; i < self->config->npools; i++) {
+        if (self->mine[i] && (int) i != but) {
+            call_restore_user(self, &self->config->pools[i], &banned, NULL, 0);
+        }
+    }
+}
+
+
 static int
 on_user(void *data, const convo_store_user_t *user,
         const char *const *blocked, size_t nblocked)
@@ -318,6 +340,8 @@ on_user(void *data, const convo_store_user_t *user,
     int index = pool_of(self, user->pool);
     const convo_pool_t *pool;
     size_t first = 0;
+
+    restore_ban(self, user, index);
 
     if (index < 0) {
         return 0;

@@ -36,7 +36,22 @@ static const char user_update[]
       " #bannedUntil = :bannedUntil, #version = :version";
 
 static const char user_condition[]
-    = "attribute_not_exists(#version) OR #version < :version";
+    = "attribute_not_exists(#version) OR #version < :version"
+      " OR #points = :zero";
+
+/* Of who has not joined there is nothing to tell but the ban. */
+static const char stranger_update[]
+    = "SET #pool = if_not_exists(#pool, :pool),"
+      " #points = if_not_exists(#points, :points),"
+      " #pointsLeft = if_not_exists(#pointsLeft, :pointsLeft),"
+      " #pointsSpent = if_not_exists(#pointsSpent, :pointsSpent),"
+      " #windowEndsAt = if_not_exists(#windowEndsAt, :windowEndsAt),"
+      " #lastSessionTimestamp"
+      " = if_not_exists(#lastSessionTimestamp, :lastSessionTimestamp),"
+      " #isWaitingInQueue"
+      " = if_not_exists(#isWaitingInQueue, :isWaitingInQueue),"
+      " #bannedUntil = :bannedUntil,"
+      " #version = if_not_exists(#version, :version)";
 
 static const char block_update[]
     = "SET #pool = if_not_exists(#pool, :pool) ADD #blocked :peer";
@@ -395,6 +410,8 @@ user_request(const convo_store_dynamodb_t *self,
         "lastSessionTimestamp", "isWaitingInQueue", "bannedUntil", "version",
     };
     json_t *aliases = json_object();
+    json_t *values = convo_dynamodb_item_user(user);
+    json_t *request;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char alias[32] = "#";
@@ -403,14 +420,21 @@ user_request(const convo_store_dynamodb_t *self,
                             json_string(names[i]));
     }
 
-    return json_pack("{s:s, s:{s:o}, s:s, s:s, s:o, s:o}",
-                     "TableName", self->users,
-                     "Key", "userId", convo_dynamodb_string(user->user_id),
-                     "UpdateExpression", user_update,
-                     "ConditionExpression", user_condition,
-                     "ExpressionAttributeNames", aliases,
-                     "ExpressionAttributeValues",
-                     convo_dynamodb_item_user(user));
+    request = json_pack("{s:s, s:{s:o}, s:s, s:o, s:o}",
+                        "TableName", self->users,
+                        "Key", "userId", convo_dynamodb_string(user->user_id),
+                        "UpdateExpression",
+                        user->points > 0 ? user_update : stranger_update,
+                        "ExpressionAttributeNames", aliases,
+                        "ExpressionAttributeValues", values);
+
+    if (request != NULL && user->points > 0) {
+        json_object_set_new(request, "ConditionExpression",
+                            json_string(user_condition));
+        json_object_set_new(values, ":zero", convo_dynamodb_number(0));
+    }
+
+    return request;
 }
 
 

@@ -13,7 +13,8 @@ static const char session_sql[]
       " ON CONFLICT (sessionId) DO NOTHING";
 
 static const char user_sql[]
-    = "INSERT INTO users VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+    = "INSERT INTO users SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+      " WHERE ?3 > 0"
       " ON CONFLICT (userId) DO UPDATE SET pool = excluded.pool,"
       " points = excluded.points, pointsLeft = excluded.pointsLeft,"
       " pointsSpent = excluded.pointsSpent,"
@@ -21,7 +22,14 @@ static const char user_sql[]
       " lastSessionTimestamp = excluded.lastSessionTimestamp,"
       " isWaitingInQueue = excluded.isWaitingInQueue,"
       " bannedUntil = excluded.bannedUntil, version = excluded.version"
-      " WHERE excluded.version > users.version";
+      " WHERE excluded.version > users.version OR users.points = 0";
+
+/* Of who has not joined there is nothing to tell but the ban. */
+static const char stranger_sql[]
+    = "INSERT INTO users SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+      " WHERE ?3 = 0"
+      " ON CONFLICT (userId) DO UPDATE SET"
+      " bannedUntil = excluded.bannedUntil";
 
 static const char report_sql[]
     = "INSERT INTO reports VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
@@ -190,7 +198,9 @@ convo_store_sqlite_put_users(convo_store_t *store,
 {
     convo_store_sqlite_t *self = (convo_store_sqlite_t *) store;
 
-    if (begin(self) != 0 || run_all(self, user_sql, bind_user, users, n) != 0)
+    if (begin(self) != 0
+        || run_all(self, user_sql, bind_user, users, n) != 0
+        || run_all(self, stranger_sql, bind_user, users, n) != 0)
     {
         return -1;
     }

@@ -300,6 +300,22 @@ test('the newer version of a user stands, in any order', async () => {
     bannedUntil: 9007199254740, blocked: [] });
 });
 
+test('who has not joined in a pool is told of by a ban alone', async () => {
+  const store = await made();
+  const stranger = (version, bannedUntil) => user('ann', version, {
+    pool: 'other', points: 0, pointsLeft: 0, pointsSpent: 0, windowEndsAt: 0,
+    lastSessionTimestamp: 0, isWaitingInQueue: false, bannedUntil });
+  const ann = user('ann', 100);
+  const told = async () => (await store.must('each_user')).told;
+
+  await store.must('put_users', { records: [stranger(200, 7)] });
+  assert.deepEqual(await told(), [{ ...stranger(200, 7), blocked: [] }]);
+  await store.must('put_users', { records: [ann] });
+  assert.deepEqual(await told(), [{ ...ann, blocked: [] }]);
+  await store.must('put_users', { records: [stranger(300, 8)] });
+  assert.deepEqual(await told(), [{ ...ann, bannedUntil: 8, blocked: [] }]);
+});
+
 test('a report is kept once, and both are blocked for ever', async () => {
   const store = await made();
   await store.must('put_users', { records: [user('bob', 5)] });

@@ -217,6 +217,37 @@ test('users come to the pool of their record, and to no other', async () => {
     ['{other}:history:cat']);
 });
 
+test('a ban holds in every pool, and costs no points', async () => {
+  const other = new Pool(pool.client, 'other');
+  const both = { pool: 'default other' };
+  const worker = await stage.worker(both);
+  await ready();
+  await ready(other);
+  await pool.live('ann', 'bob', 61000);
+  await pool.leave('ann');
+  const before = await shown('ann');
+  const till = (now() + 3600) * 1000;
+  await pool.ban('ann', till);
+  await emptied();
+  await other.ban('ann', till);
+  await until(async () => await other.client.zcard(other.key('dirty')) === 0,
+    'the ban of the other pool is stored, too');
+  await worker.end();
+  assert.deepEqual(select(file,
+    'SELECT pool, pointsSpent, bannedUntil FROM users'
+    + " WHERE userId = 'ann'"), [{
+    pool: 'default', pointsSpent: 2, bannedUntil: till / 1000,
+  }]);
+
+  await pool.client.flushall();
+  await stage.worker(both);
+  await ready();
+  await ready(other);
+  assert.deepEqual(await shown('ann'), before);
+  assert.equal((await pool.join('ann')).status, 'banned');
+  assert.equal((await other.join('ann')).status, 'banned');
+});
+
 test('the newest 50 sessions, newest first, without the expired', async () => {
   await makeStore();
   const rows = Array.from({ length: 60 },
