@@ -6,9 +6,11 @@
  * session must name the session's keys and learns them from the first answer.
  * In between the session may end or another begin, hence "a few".
  *
- * How it fails: a client that goes does not take its wish back, the script
- * runs all the same and repeating it is harmless.  When Redis does not answer
- * it is 503, and the wish may have been granted: read /api/session.
+ * How it fails: a client that goes does not take back a wish that was sent,
+ * the script runs all the same and repeating it is harmless; a script that
+ * Redis must be told first is not sent again for a client that has gone.  When
+ * Redis does not answer it is 503, and the wish may have been granted: read
+ * /api/session.
  */
 
 
