@@ -366,7 +366,7 @@ export class Model extends PoolModel {
 
     for (const side of ['a', 'b']) {
       if (reasons[side] === 'requeue') {
-        this.requeue(session, side);
+        this.requeue(sid, session, side);
       } else {
         this.endUser(sid, session, side, reasons[side], duration, points);
       }
@@ -414,8 +414,11 @@ export class Model extends PoolModel {
     this.change(sub, set, unset);
   }
 
-  requeue(session, side) {
+  requeue(sid, session, side) {
     const sub = session[side];
+    if (this.user(sub).sid !== sid) {
+      return;
+    }
     const order = session[`order_${side}`];
     const version = Math.max((this.user(sub).version ?? 0) + 1, this.now);
     const ticket = `${order}.${version}:${sub}`;

@@ -350,6 +350,19 @@ test('no-show of one: the other back at the head with the old since',
       (await pool.commit('c9', ta, tc, 'c'.repeat(26)))[0], 'matched');
   });
 
+test('no-show: who is in another session by now stays there', async () => {
+  pool.noShowMs = 1;
+  const lost = await pool.pair('ann', 'bob');
+  await pool.participant(lost, 'a', 'joined', 'PA_1', await pool.now());
+  await pool.client.del(pool.key('user', 'ann'));
+  pool.noShowMs = 30000;
+  const { sid } = await pool.pair('ann', 'cat');
+  assert.equal(await pool.look(lost), 'no_show');
+  const ann = await pool.user('ann');
+  assert.deepEqual([ann.state, ann.sid], ['matched', sid]);
+  assert.deepEqual(await pool.queue(), []);
+});
+
 test('each there without the other: no no-show within the grace', async () => {
   const session = await pool.pair('a', 'b');
   await pool.age(session, 31000);

@@ -129,9 +129,12 @@ end
 
 -- The side that came goes back to the head of the list, as if it had never
 -- been called: same order, same waiting_since.
-local function requeue_user(keys, side, session, now)
+local function requeue_user(keys, side, session, sid, now)
     local key, sub = keys['user_' .. side], session[side]
     local user = load_user(key)
+    if user.sid ~= sid then
+        return
+    end
     local order = session['order_' .. side]
     local ticket = string.format('%d.%d:%s', tonumber(order),
         next_version(user, now), sub)
@@ -194,7 +197,7 @@ local function end_session(keys, session, sid, room, now, at, reasons)
     for _, side in ipairs({'a', 'b'}) do
         local key = keys['user_' .. side]
         if reasons[side] == 'requeue' then
-            requeue_user(keys, side, session, now)
+            requeue_user(keys, side, session, sid, now)
         else
             end_user(key, keys.dirty, side, session, now, {sid = sid,
                 reason = reasons[side], duration = times.duration,
