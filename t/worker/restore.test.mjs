@@ -372,6 +372,8 @@ test('100,000 users: in batches, in little memory', async () => {
     /ready: (\d+) users were restored in (\d+) ms/);
   assert.equal(users, String(count));
   console.log(`# ${users} users in ${ms} ms`);
-  assert.ok(worker.peakMemory() < 100 * 1024, `${worker.peakMemory()} kB`);
+  // A sanitizer keeps 256 MB of what was freed, and marks of all the rest.
+  const mb = process.env.ASAN_OPTIONS ? 600 : 100;
+  assert.ok(worker.peakMemory() < mb * 1024, `${worker.peakMemory()} kB`);
   assert.equal(await pool.client.dbsize() > 2 * count, true);
 });
