@@ -119,6 +119,28 @@ test('Redis loses all while a worker runs: the same', async () => {
   assert.equal(await worker.end(), 0);
 });
 
+test('Redis is back with older data: without "ready" it learns the rest',
+  async () => {
+    const session = await pool.live('ann', 'bob', 61000);
+    await pool.leave('bob');
+    const snapshot = await pool.client.dumpBuffer(
+      pool.key('user', 'bob'));
+    await pool.report('ann', session.sid);
+    await pool.ban('bob', (now() + 3600) * 1000);
+    await stage.worker();
+    await emptied();
+
+    await pool.client.restore(pool.key('user', 'bob'), 0, snapshot, 'REPLACE');
+    await pool.client.del(pool.key('blocked', 'ann'),
+      pool.key('blocked', 'bob'));
+    await pool.client.del(pool.key('ready'));
+    await ready();
+    assert.equal((await pool.join('bob')).status, 'banned');
+    assert.deepEqual((await shown('ann')).blocked, ['bob']);
+    assert.deepEqual((await shown('bob')).blocked, ['ann']);
+    assert.equal((await shown('bob')).points, '13');
+  });
+
 test('an empty store: ready at once', async () => {
   await pool.client.flushall();
   const worker = await stage.worker();
