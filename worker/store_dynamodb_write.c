@@ -399,6 +399,62 @@ convo_store_dynamodb_write(convo_store_t *store,
 }
 
 
+/* --- updates --- */
+
+/*
+ * An item has room for some thousands of blocks.  One that is full takes no
+ * more, for ever: the change then stands in Redis alone, and that is told, as
+ * nothing behind it may be held up by it.
+ */
+static int
+judge_updates(const convo_dynamodb_call_t *calls, size_t n)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (calls[i].result == CONVO_DYNAMODB_TOO_LARGE) {
+            convo_log(CONVO_LOG_ERROR, "store",
+                      "a user has more blocks than an item of DynamoDB can "
+                      "hold: this change is kept by Redis alone");
+        } else if (calls[i].result != CONVO_DYNAMODB_OK
+                   && calls[i].result != CONVO_DYNAMODB_CONDITION)
+        {
+            result = -1;
+        }
+    }
+
+    return result;
+}
+
+
+/* Makes the calls, whose requests it releases. */
+static int
+update_all(convo_store_dynamodb_t *self, convo_dynamodb_call_t *calls,
+           size_t n)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        calls[i].operation = "UpdateItem";
+
+        if (calls[i].request == NULL) {
+            convo_dynamodb_set_why(self->dynamodb,
+                                   "a record that no store can hold");
+            result = -1;
+        }
+    }
+
+    if (result == 0) {
+        (void) convo_dynamodb_run(self->dynamodb, calls, n);
+        result = judge_updates(calls, n);
+    }
+
+    convo_dynamodb_release(calls, n);
+
+    return result == 0 ? 0 : convo_store_dynamodb_fail(self, "writing");
+}
+
+
 /* --- users --- */
 
 static json_t *
@@ -444,45 +500,33 @@ update_users(convo_store_dynamodb_t *self, const convo_store_user_t *users,
              size_t n)
 {
     convo_dynamodb_call_t calls[CALLS] = { { 0 } };
-    int result = 0;
 
     for (size_t i = 0; i < n; i++) {
-        calls[i].operation = "UpdateItem";
         calls[i].request = user_request(self, &users[i]);
-
-        if (calls[i].request == NULL) {
-            convo_dynamodb_set_why(self->dynamodb,
-                                   "a record that no store can hold");
-            result = -1;
-        }
     }
 
-    if (result == 0) {
-        result = convo_dynamodb_run(self->dynamodb, calls, n);
-    }
-
-    convo_dynamodb_release(calls, n);
-
-    return result == 0 ? 0 : convo_store_dynamodb_fail(self, "writing");
+    return update_all(self, calls, n);
 }
 
 
+/* All are tried; those after a failure, which has used up the budget, without
+ * another one. */
 int
 convo_store_dynamodb_put_users(convo_store_t *store,
                                const convo_store_user_t *users, size_t n)
 {
     convo_store_dynamodb_t *self = (convo_store_dynamodb_t *) store;
 
-    for (size_t i = 0; i < n; i += CALLS) {
-        convo_dynamodb_begin(self->dynamodb);
+    int result = 0;
 
-        if (update_users(self, users + i, n - i < CALLS ? n - i : CALLS) != 0)
-        {
-            return -1;
+    for (size_t i = 0; i < n; i += CALLS) {
+        if (result == 0) {
+            convo_dynamodb_begin(self->dynamodb);
         }
+        result |= update_users(self, users + i, n - i < CALLS ? n - i : CALLS);
     }
 
-    return 0;
+    return result;
 }
 
 
@@ -504,35 +548,12 @@ block_request(const convo_store_dynamodb_t *self, const char *user_id,
 }
 
 
-/*
- * An item has room for some thousands of blocks.  One that is full takes no
- * more, for ever: the block then stands in Redis alone, and that is told, as
- * nothing behind it may be held up by it.
- */
-static int
-judge_blocks(const convo_dynamodb_call_t *calls, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (calls[i].result == CONVO_DYNAMODB_TOO_LARGE) {
-            convo_log(CONVO_LOG_ERROR, "store",
-                      "a user has more blocks than an item of DynamoDB can "
-                      "hold: this one is kept by Redis alone");
-        } else if (calls[i].result != CONVO_DYNAMODB_OK) {
-            return -1;
-        }
-    }
-
-    return 0;
-}
-
-
 /* Both directions of at most REPORTS_MAX pairs. */
 static int
 add_blocks(convo_store_dynamodb_t *self, const convo_store_report_t *reports,
            size_t n)
 {
     convo_dynamodb_call_t calls[REPORTS_MAX * 2] = { { 0 } };
-    int result = 0;
 
     for (size_t i = 0; i < n; i++) {
         const convo_store_report_t *report = &reports[i];
@@ -543,24 +564,7 @@ add_blocks(convo_store_dynamodb_t *self, const convo_store_report_t *reports,
             self, report->reported, report->reporter, report->pool);
     }
 
-    for (size_t i = 0; i < n * 2; i++) {
-        calls[i].operation = "UpdateItem";
-
-        if (calls[i].request == NULL) {
-            convo_dynamodb_set_why(self->dynamodb,
-                                   "a record that no store can hold");
-            result = -1;
-        }
-    }
-
-    if (result == 0) {
-        convo_dynamodb_run(self->dynamodb, calls, n * 2);
-        result = judge_blocks(calls, n * 2);
-    }
-
-    convo_dynamodb_release(calls, n * 2);
-
-    return result == 0 ? 0 : convo_store_dynamodb_fail(self, "writing");
+    return update_all(self, calls, n * 2);
 }
 
 

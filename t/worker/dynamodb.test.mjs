@@ -395,6 +395,21 @@ test('a user with more blocks than an item holds stops nobody', async () => {
   assert.equal((await items(store, 'reports')).length, 9);
 });
 
+test('a user whose item is full stops no other user', async () => {
+  const store = await made();
+  await dynamo.client.send(new PutItemCommand({
+    TableName: `${store.prefix}users`,
+    Item: { userId: { S: 'full' }, more: { S: 'x'.repeat(409540) } } }));
+  const others = Array.from({ length: 40 }, (_, i) => user(`user-${i}`, 1));
+  await store.must('put_users', { records: [user('full', 1), ...others] });
+  assert.match(store.log, /\[error\].*than an item of DynamoDB can hold/);
+  assert.doesNotMatch(store.log, /full/);
+  const kept = new Map((await items(store, 'users')).map(
+    (item) => [item.userId, item]));
+  assert.equal(kept.get('full').version, undefined);
+  assert.deepEqual(others.map(({ userId }) => kept.get(userId)), others);
+});
+
 test('items that are none of ours are left out, and told without a word of '
   + 'them', async () => {
   const store = await made();

@@ -136,6 +136,24 @@ test('throttling without an end is told, and what was left is written later',
     await assertKept([...one, ...many]);
   });
 
+test('a user who is throttled is told, and the others are written',
+  async () => {
+    const users = Array.from({ length: 40 }, (_, i) => user(`throttled-${i}`,
+      1));
+    const kept = async () => (await dynamo.items(`${PREFIX}users`))
+      .map(({ userId }) => userId).filter((id) => id.startsWith('throttled-'));
+    faults.on('UpdateItem', ({ body, forward }) => (
+      body.Key.userId.S === 'throttled-3'
+        ? refusal('ThrottlingException') : forward()));
+    assert.equal(await failed('put_users', { records: users }),
+      'writing: UpdateItem: status 400 ThrottlingException');
+    assert.deepEqual((await kept()).sort(), users.map((u) => u.userId)
+      .filter((id) => id !== 'throttled-3').sort());
+    faults.off();
+    await store.must('put_users', { records: users });
+    assert.equal((await kept()).length, users.length);
+  });
+
 // --- what a batch leaves undone
 
 test('unprocessed items are sent again until all are there', async () => {
