@@ -95,7 +95,8 @@ struct convo_store {
     /* Writes n users, each where its version is newer than what the store
      * has; what the store has of the same or a newer version stands, which is
      * no failure.  Who has no points has never joined in that pool: such a
-     * record adds its ban to what the store has, and nothing else.  0 or -1. */
+     * record adds its ban to what the store has, and nothing else.  A last
+     * session of 0 leaves the one that the store has.  0 or -1. */
     int (*put_users)(convo_store_t *store, const convo_store_user_t *users,
                      size_t n);
 

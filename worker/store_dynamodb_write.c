@@ -28,12 +28,17 @@ typedef struct {
     size_t n;
 } items_t;
 
+#define KEPT(name) "#" name " = if_not_exists(#" name ", :" name ")"
+
 static const char user_update[]
     = "SET #pool = :pool, #points = :points, #pointsLeft = :pointsLeft,"
       " #pointsSpent = :pointsSpent, #windowEndsAt = :windowEndsAt,"
-      " #lastSessionTimestamp = :lastSessionTimestamp,"
       " #isWaitingInQueue = :isWaitingInQueue,"
-      " #bannedUntil = :bannedUntil, #version = :version";
+      " #bannedUntil = :bannedUntil, #version = :version, ";
+
+/* What follows it: Redis forgets a last session, the store does not. */
+static const char last_set[] = "#lastSessionTimestamp = :lastSessionTimestamp";
+static const char last_kept[] = KEPT("lastSessionTimestamp");
 
 static const char user_condition[]
     = "attribute_not_exists(#version) OR #version < :version"
@@ -41,20 +46,13 @@ static const char user_condition[]
 
 /* Of who has not joined there is nothing to tell but the ban. */
 static const char stranger_update[]
-    = "SET #pool = if_not_exists(#pool, :pool),"
-      " #points = if_not_exists(#points, :points),"
-      " #pointsLeft = if_not_exists(#pointsLeft, :pointsLeft),"
-      " #pointsSpent = if_not_exists(#pointsSpent, :pointsSpent),"
-      " #windowEndsAt = if_not_exists(#windowEndsAt, :windowEndsAt),"
-      " #lastSessionTimestamp"
-      " = if_not_exists(#lastSessionTimestamp, :lastSessionTimestamp),"
-      " #isWaitingInQueue"
-      " = if_not_exists(#isWaitingInQueue, :isWaitingInQueue),"
-      " #bannedUntil = :bannedUntil,"
-      " #version = if_not_exists(#version, :version)";
+    = "SET " KEPT("pool") ", " KEPT("points") ", " KEPT("pointsLeft") ", "
+      KEPT("pointsSpent") ", " KEPT("windowEndsAt") ", "
+      KEPT("isWaitingInQueue") ", #bannedUntil = :bannedUntil, "
+      KEPT("version") ", ";
 
 static const char block_update[]
-    = "SET #pool = if_not_exists(#pool, :pool) ADD #blocked :peer";
+    = "SET " KEPT("pool") " ADD #blocked :peer";
 
 
 /* --- items --- */
@@ -467,6 +465,7 @@ user_request(const convo_store_dynamodb_t *self,
     };
     json_t *aliases = json_object();
     json_t *values = convo_dynamodb_item_user(user);
+    const char *last = user->last_session > 0 ? last_set : last_kept;
     json_t *request;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -476,11 +475,12 @@ user_request(const convo_store_dynamodb_t *self,
                             json_string(names[i]));
     }
 
-    request = json_pack("{s:s, s:{s:o}, s:s, s:o, s:o}",
+    request = json_pack("{s:s, s:{s:o}, s:s+, s:o, s:o}",
                         "TableName", self->users,
                         "Key", "userId", convo_dynamodb_string(user->user_id),
                         "UpdateExpression",
                         user->points > 0 ? user_update : stranger_update,
+                        user->points > 0 ? last : last_kept,
                         "ExpressionAttributeNames", aliases,
                         "ExpressionAttributeValues", values);
 
@@ -509,8 +509,7 @@ update_users(convo_store_dynamodb_t *self, const convo_store_user_t *users,
 }
 
 
-/* All are tried; those after a failure, which has used up the budget, without
- * another one. */
+/* All are tried, those after a failure without another budget. */
 int
 convo_store_dynamodb_put_users(convo_store_t *store,
                                const convo_store_user_t *users, size_t n)

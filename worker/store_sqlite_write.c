@@ -19,7 +19,8 @@ static const char user_sql[]
       " points = excluded.points, pointsLeft = excluded.pointsLeft,"
       " pointsSpent = excluded.pointsSpent,"
       " windowEndsAt = excluded.windowEndsAt,"
-      " lastSessionTimestamp = excluded.lastSessionTimestamp,"
+      " lastSessionTimestamp"
+      " = max(excluded.lastSessionTimestamp, users.lastSessionTimestamp),"
       " isWaitingInQueue = excluded.isWaitingInQueue,"
       " bannedUntil = excluded.bannedUntil, version = excluded.version"
       " WHERE excluded.version > users.version OR users.points = 0";

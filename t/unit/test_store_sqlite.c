@@ -294,6 +294,34 @@ what_has_expired_goes_after_90_days(void **state)
 }
 
 
+/* Redis forgets who stays away for long, and tells of no session then. */
+static void
+a_last_session_that_redis_has_forgotten_stays(void **state)
+{
+    convo_store_t *store = convo_store_sqlite_new(path);
+    convo_store_user_t user = { .user_id = "ann", .pool = "p", .points = 15 };
+
+    (void) state;
+
+    user.version = 1;
+    user.last_session = 1795334400;
+    assert_int_equal(store->put_users(store, &user, 1), 0);
+
+    user.version = 2;
+    user.last_session = 0;
+    assert_int_equal(store->put_users(store, &user, 1), 0);
+    assert_query("SELECT version || '|' || lastSessionTimestamp FROM users",
+                 "2|1795334400");
+
+    user.version = 3;
+    user.last_session = 1795334401;
+    assert_int_equal(store->put_users(store, &user, 1), 0);
+    assert_query("SELECT version || '|' || lastSessionTimestamp FROM users",
+                 "3|1795334401");
+    store->close(store);
+}
+
+
 static int
 set_up(void **state)
 {
@@ -345,6 +373,7 @@ main(void)
         TEST(a_damaged_file_is_told),
         TEST(a_newer_layout_is_never_touched),
         TEST(what_has_expired_goes_after_90_days),
+        TEST(a_last_session_that_redis_has_forgotten_stays),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -300,6 +300,18 @@ test('the newer version of a user stands, in any order', async () => {
     bannedUntil: 9007199254740, blocked: [] });
 });
 
+test('a last session that Redis has forgotten stays', async () => {
+  const store = await made();
+  const last = async () => (await items(store, 'users'))[0]
+    .lastSessionTimestamp;
+  for (const [version, told, kept] of [[1, 0, 0], [2, NOW, NOW], [3, 0, NOW],
+    [4, NOW + 9, NOW + 9]]) {
+    await store.must('put_users', { records: [
+      user('ann', version, { lastSessionTimestamp: told })] });
+    assert.equal(await last(), kept);
+  }
+});
+
 test('who has not joined in a pool is told of by a ban alone', async () => {
   const store = await made();
   const stranger = (version, bannedUntil) => user('ann', version, {
