@@ -36,7 +36,9 @@ if session.state == 'live' and side then
     return 'left'
 end
 
-local at = clamp_time(session, tonumber(ARGV[3]), now)
+-- no sooner than it began
+local at = math.max(clamp_time(session, tonumber(ARGV[3]), now),
+    tonumber(session.start) or 0)
 local reason = session.ends and at == tonumber(session.ends) and 'time_up'
     or 'failed'
 

@@ -317,7 +317,7 @@ export class Model extends PoolModel {
       this.end(sid, gone.at, this.leftBy(gone.side));
       return 'left';
     }
-    const at = this.clamp(session, time);
+    const at = Math.max(this.clamp(session, time), session.start ?? 0);
     const reason = at === session.ends ? 'time_up' : 'failed';
     this.end(sid, at, { a: reason, b: reason });
     return reason;

@@ -384,6 +384,17 @@ test('the room fails: both are told, charged until then', async () => {
   assert.equal(await pool.failSession(session, start + 62000), 'ended');
 });
 
+test('the room fails: a session ends no sooner than it began', async () => {
+  const session = await pool.pair('a', 'b');
+  await pool.age(session, 5000);
+  const start = String(await pool.now() - 2000);
+  await pool.participant(session, 'a', 'joined', 'PA_a', start);
+  await pool.participant(session, 'b', 'joined', 'PA_b', start);
+  assert.equal(await pool.failSession(session, 1), 'failed');
+  assert.equal((await pool.session(session.sid)).ended, start);
+  assert.deepEqual(await lastOf('a'), ['idle', 'failed', '0', '0', '15']);
+});
+
 test('the room finishes after one went: they left then', async () => {
   const session = await pool.live('a', 'b', 130000);
   const start = Number((await pool.session(session.sid)).start);
