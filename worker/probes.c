@@ -10,7 +10,10 @@
  * script that is called may be called twice.
  * LiveKit down: nothing is concluded and nothing is taken until it answers
  * (back-off with jitter).  A session whose room is gone when it is back ended
- * when LiveKit was first asked in vain: nobody could talk from then on.
+ * when LiveKit was first asked in vain since it last had a room: nobody could
+ * talk from then on.  That is not said of a session that was matched since.
+ * Nor is it of any once a room from before is still there: LiveKit lost none,
+ * only its API failed, and people talk without that.
  *
  * The answer of LiveKit and the events of webhooks pass each other on the
  * way.  Redis is therefore read first (its time is T), then LiveKit is asked,
@@ -70,6 +73,7 @@ typedef struct {
 
 typedef struct {
     enum { STRANGE, OVER, GOES_ON } state;
+    int64_t committed; /* LiveKit had its room then */
     side_t side[2];
 } known_t;
 
@@ -88,6 +92,7 @@ typedef struct {
     int down;          /* LiveKit */
     int64_t down_at;   /* since when, by Redis's clock; 0: it was not */
     int64_t down_till; /* until when rooms gone are put down to that */
+    int64_t room_at;   /* when LiveKit had a room of ours, for all we know */
 
     /* the batch */
     int64_t now;      /* T */
@@ -179,7 +184,7 @@ read_known(known_t *known, const redisReply *reply)
     memset(known, 0, sizeof(*known));
 
     if (convo_reply_failed(reply, "probes", "session")
-        || !convo_reply_is_array(reply, 7))
+        || !convo_reply_is_array(reply, 8))
     {
         return;
     }
@@ -202,6 +207,8 @@ read_known(known_t *known, const redisReply *reply)
         take_known(&known->side[i].current, fields[1]);
         take_known(&known->side[i].also, fields[2]);
     }
+
+    known->committed = convo_reply_int(reply->element[7]);
 }
 
 
@@ -211,6 +218,7 @@ read_sessions(probes_t *self, const convo_pool_t *pool)
 {
     static const char *const fields[] = {
         "state", "here_a", "psid_a", "also_a", "here_b", "psid_b", "also_b",
+        "committed",
     };
     convo_redis_t *redis = self->redis;
 
@@ -280,13 +288,20 @@ keep_going(probes_t *self, const convo_pool_t *pool)
 
 /* --- what LiveKit says --- */
 
+/* A failure is a new one when LiveKit has had a room since the last. */
 static void
 note_down(probes_t *self)
 {
     self->down = 1;
     self->down_till = 0;
 
-    if (self->down_at == 0) {
+    for (size_t i = 0; i < self->n; i++) {
+        if (self->known[i].committed > self->room_at) {
+            self->room_at = self->known[i].committed;
+        }
+    }
+
+    if (self->down_at <= self->room_at) {
         self->down_at = self->now;
     }
 }
@@ -302,6 +317,19 @@ note_up(probes_t *self)
 
     if (self->now > self->down_till) {
         self->down_at = 0;
+    }
+
+    for (size_t i = 0; i < self->n; i++) {
+        if (self->states[i].result != CONVO_ROOM_OK
+            || !self->states[i].exists)
+        {
+            continue;
+        }
+
+        self->room_at = self->now;
+        if (self->known[i].committed < self->down_at) {
+            self->down_at = 0;
+        }
     }
 }
 
@@ -408,6 +436,8 @@ static void
 repair_session(probes_t *self, const convo_pool_t *pool, size_t index)
 {
     const convo_room_state_t *state = &self->states[index];
+    int since = self->down_at > 0
+                && self->down_at > self->known[index].committed;
 
     if (state->result != CONVO_ROOM_OK) {
         return;
@@ -422,7 +452,7 @@ repair_session(probes_t *self, const convo_pool_t *pool, size_t index)
     self->repairs[convo_redis_calls(self->redis)]
         = (repair_t){ .session = &self->sessions[index] };
     convo_session_fail(self->redis, pool, &self->sessions[index],
-                       self->down_at > 0 ? self->down_at : self->answered);
+                       since ? self->down_at : self->answered);
 }
 
 

@@ -192,6 +192,62 @@ test('LiveKit is killed: the session ended when it went', async () => {
     `killed ${killed - start}, back ${back - start}, ended ${ended - start}`);
 });
 
+// LiveKit's API fails every other time from now on. seen(sid) is when it last
+// had, and said so, the room of a session; steady() ends it.
+function flap() {
+  const last = new Map();
+  let failing = true;
+  let asked = 0;
+  stage.proxy.on('ListRooms', async ({ body, forward, response }) => {
+    const named = (body.names ?? []).some((name) => name.includes('.'));
+    if (failing && named && asked++ % 2 === 0) {
+      response.writeHead(503).end('down');
+      return;
+    }
+    const at = await pool.now();
+    const { text } = await forward();
+    (JSON.parse(text).rooms ?? []).forEach(({ name }) => last.set(name, at));
+    response.writeHead(200).end(text);
+  });
+  return {
+    seen: (sid) => last.get(pool.room(sid)) ?? 0,
+    steady: () => {
+      failing = false;
+    },
+  };
+}
+
+async function goes(sid, start, { seen, steady }) {
+  const from = await pool.now();
+  await until(() => seen(sid) > from + 2000, 'it is seen to be there', 30000);
+  steady();
+  await stage.livekit.client.deleteRoom(pool.room(sid));
+  assert.equal((await stage.state('ann', 'idle')).last_reason, 'failed');
+  const ended = Number((await pool.session(sid)).ended);
+  assert.ok(ended >= seen(sid),
+    `ended ${ended - start}, there ${seen(sid) - start} ms after the start`);
+}
+
+test('LiveKit fails now and then: a room that goes went after it was seen',
+  async () => {
+    const log = await patientWorker({ probe_interval: '1s' });
+    const { sid, start } = await talk('ann', 'bob');
+    const api = flap();
+    await log.logged(/LiveKit says nothing of 1 of 1 rooms/);
+    await goes(sid, start, api);
+  });
+
+test('... also that of a session which began after the first failure',
+  async () => {
+    const log = await patientWorker({ probe_interval: '1s' });
+    await match('cat', 'dan');
+    const api = flap();
+    await log.logged(/LiveKit says nothing of 1 of 1 rooms/);
+    await pool.leave('cat');
+    const { sid, start } = await talk('ann', 'bob');
+    await goes(sid, start, api);
+  });
+
 test('an answer given before a join says nothing of who joined after it',
   async () => {
     await worker();
