@@ -37,7 +37,7 @@ typedef struct {
 static int
 open_pool(heartbeat_t *self, const convo_pool_t *pool)
 {
-    switch (convo_pool_open(self->redis, pool, self->run_id, 0)) {
+    switch (convo_pool_open(self->redis, pool, self->run_id, NULL)) {
 
     case CONVO_POOL_READY:
     case CONVO_POOL_RESTORING:

@@ -11,7 +11,7 @@
 
 convo_pool_e
 convo_pool_open(convo_redis_t *redis, const convo_pool_t *pool,
-                const char *run_id, int restored)
+                const char *run_id, const char *restorer)
 {
     const redisReply *reply;
 
@@ -24,10 +24,11 @@ convo_pool_open(convo_redis_t *redis, const convo_pool_t *pool,
     convo_redis_key(redis, pool, CONVO_KEY_LIVEKIT, NULL, 0);
     convo_redis_key(redis, pool, CONVO_KEY_ENDED, NULL, 0);
     convo_redis_key(redis, pool, CONVO_KEY_REPORTS, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_RESTORING, NULL, 0);
     convo_redis_str(redis, run_id);
     convo_redis_str(redis, CONVO_GROUP);
     convo_redis_int(redis, ALIVE_S);
-    convo_redis_str(redis, restored ? "1" : "0");
+    convo_redis_str(redis, restorer != NULL ? restorer : "");
 
     if (convo_redis_run(redis) != 0) {
         return CONVO_POOL_AWAY;

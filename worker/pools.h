@@ -18,10 +18,12 @@ typedef enum {
 } convo_pool_e;
 
 /*
- * Makes the pool's schema and consumer groups, renews the workers' mark, and
- * makes it ready when restored is 1.  run_id is that of the Redis process.
+ * Makes the pool's schema and consumer groups, and renews the workers' mark.
+ * run_id is that of the Redis process.  restorer is the name of the worker that
+ * has restored the pool: it is made ready if that one has the lease still, and
+ * is CONVO_POOL_RESTORING if not; or NULL.
  */
 convo_pool_e convo_pool_open(convo_redis_t *redis, const convo_pool_t *pool,
-                             const char *run_id, int restored);
+                             const char *run_id, const char *restorer);
 
 #endif /* CONVO_POOLS_H */

@@ -4,7 +4,9 @@
  * user, whom they are never paired with, and their last sessions.
  *
  * Crash story.  One worker at a time restores a pool, under a lease that it
- * renews; killed at any moment, another begins again when the lease is over.
+ * renews, also while the store takes its time; killed at any moment, another
+ * begins again when the lease is over.  Who has lost the lease (it hung, or
+ * Redis was emptied once more) opens no pool, and begins again from the start.
  * Restoring twice is restoring once: a user whom Redis knows of a later time
  * is left alone, and so is a history that is there.
  *
@@ -46,6 +48,9 @@
 /* What a JSON text of a session takes. */
 #define ENTRY_MAX 256
 
+/* Why a lease is nobody's. */
+#define LOST "it was over, or Redis was emptied"
+
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_LIMIT_MS 15000
 
@@ -84,28 +89,79 @@ monotonic_ms(void)
 }
 
 
+/* Replies of calls that were refused are told, and the rest goes on. */
+static int
+run_calls(restore_t *self, const char *what)
+{
+    convo_redis_t *redis = self->redis;
+
+    if (convo_redis_calls(redis) == 0) {
+        return 0;
+    }
+
+    if (convo_redis_run(redis) != 0) {
+        self->cut = "Redis is away";
+        return -1;
+    }
+
+    for (size_t i = 0; i < convo_redis_calls(redis); i++) {
+        convo_reply_failed(convo_redis_reply(redis, i), "restore", what);
+    }
+
+    return 0;
+}
+
+
 /* --- the lease --- */
 
+/* The pool is not ours any more; when nobody has it we shall begin again. */
+static void
+lose(restore_t *self, size_t index, const char *why)
+{
+    convo_log(CONVO_LOG_WARN, "restore",
+              "pool %s: the lease to restore it was lost: %s",
+              self->config->pools[index].name, why);
+    self->mine[index] = 0;
+    self->told[index] = 0;
+}
+
+
+static const char *
+why_lost(const redisReply *reply)
+{
+    return convo_reply_is(reply, "ready")   ? "another worker has done it"
+           : convo_reply_is(reply, "other") ? "another worker does it"
+           : convo_reply_is(reply, "lost")  ? LOST
+                                            : "Redis refused it";
+}
+
+
 /*
- * Takes or renews the lease of every pool that is not ready (only: of those
- * that are ours already) and sets mine[].  How many are ours, or -1.
+ * Takes the lease of every pool that is not ready, or renews (renew) that of
+ * those that are ours already, and sets mine[].  How many are ours, or -1.
  */
 static int
-take_leases(restore_t *self, int only_mine)
+take_leases(restore_t *self, int renew)
 {
     const convo_config_t *config = self->config;
     convo_redis_t *redis = self->redis;
+    size_t call = 0;
     int n = 0;
 
     convo_redis_begin(redis);
 
     for (size_t i = 0; i < config->npools; i++) {
+        if (renew && !self->mine[i]) {
+            continue;
+        }
+
         convo_redis_script(redis, CONVO_SCRIPT_RESTORE_LEASE);
         convo_redis_key(redis, &config->pools[i], CONVO_KEY_READY, NULL, 0);
         convo_redis_key(redis, &config->pools[i], CONVO_KEY_RESTORING, NULL,
                         0);
         convo_redis_str(redis, config->name);
         convo_redis_int(redis, config->lease_ms);
+        convo_redis_str(redis, renew ? "1" : "0");
     }
 
     if (convo_redis_run(redis) != 0) {
@@ -113,11 +169,18 @@ take_leases(restore_t *self, int only_mine)
     }
 
     for (size_t i = 0; i < config->npools; i++) {
-        const redisReply *reply = convo_redis_reply(redis, i);
+        const redisReply *reply;
 
+        if (renew && !self->mine[i]) {
+            continue;
+        }
+
+        reply = convo_redis_reply(redis, call++);
         convo_reply_failed(reply, "restore", "restore_lease");
-        self->mine[i] = convo_reply_is(reply, "mine")
-                        && (!only_mine || self->mine[i]);
+        self->mine[i] = convo_reply_is(reply, "mine");
+        if (renew && !self->mine[i]) {
+            lose(self, i, why_lost(reply));
+        }
         n += self->mine[i];
     }
 
@@ -127,9 +190,12 @@ take_leases(restore_t *self, int only_mine)
 }
 
 
-/* 0, or -1 when there is nothing left to restore, or Redis is away. */
+/*
+ * Renews the leases when it is time, after the calls (what) that were collected
+ * so far: 0, or -1 when there is nothing left to restore, or Redis is away.
+ */
 static int
-keep_leases(restore_t *self)
+keep_leases(restore_t *self, const char *what)
 {
     int n;
 
@@ -137,11 +203,17 @@ keep_leases(restore_t *self)
         return 0;
     }
 
-    n = take_leases(self, 1);
-    if (n <= 0) {
-        self->cut = n < 0 ? "Redis is away" : "another worker does it";
+    if (run_calls(self, what) != 0) {
         return -1;
     }
+
+    n = take_leases(self, 1);
+    if (n <= 0) {
+        self->cut = n < 0 ? "Redis is away" : "the lease was lost";
+        return -1;
+    }
+
+    convo_redis_begin(self->redis);
 
     return 0;
 }
@@ -188,29 +260,6 @@ call_restore_user(restore_t *self, const convo_pool_t *pool,
     for (size_t i = 0; i < nblocked; i++) {
         convo_redis_str(redis, blocked[i]);
     }
-}
-
-
-/* Replies of calls that were refused are told, and the rest goes on. */
-static int
-run_calls(restore_t *self, const char *what)
-{
-    convo_redis_t *redis = self->redis;
-
-    if (convo_redis_calls(redis) == 0) {
-        return 0;
-    }
-
-    if (convo_redis_run(redis) != 0) {
-        self->cut = "Redis is away";
-        return -1;
-    }
-
-    for (size_t i = 0; i < convo_redis_calls(redis); i++) {
-        convo_reply_failed(convo_redis_reply(redis, i), "restore", what);
-    }
-
-    return 0;
 }
 
 
@@ -261,7 +310,8 @@ call_restore_history(restore_t *self, const convo_pool_t *pool, const char *id)
 }
 
 
-/* Writes the batch: the users that were collected, then their sessions. */
+/* Writes the batch: the users that were collected, then their sessions, each
+ * of which the store may take its time for. */
 static int
 flush(restore_t *self)
 {
@@ -273,9 +323,11 @@ flush(restore_t *self)
 
     convo_redis_begin(self->redis);
     for (size_t i = 0; i < self->n; i++) {
-        if (call_restore_history(self, &config->pools[self->batch[i].pool],
-                                 self->batch[i].id)
-            != 0)
+        if (keep_leases(self, "restore_history") != 0
+            || call_restore_history(self,
+                                    &config->pools[self->batch[i].pool],
+                                    self->batch[i].id)
+                   != 0)
         {
             return -1;
         }
@@ -288,9 +340,6 @@ flush(restore_t *self)
     self->n = 0;
     if (convo_stopping()) {
         self->cut = "this worker stops";
-        return -1;
-    }
-    if (keep_leases(self) != 0) {
         return -1;
     }
 
@@ -337,10 +386,15 @@ on_user(void *data, const convo_store_user_t *user,
         const char *const *blocked, size_t nblocked)
 {
     restore_t *self = data;
-    int index = pool_of(self, user->pool);
     const convo_pool_t *pool;
     size_t first = 0;
+    int index;
 
+    if (keep_leases(self, "restore_user") != 0) {
+        return -1;
+    }
+
+    index = pool_of(self, user->pool);
     restore_ban(self, user, index);
 
     if (index < 0) {
@@ -442,30 +496,45 @@ tell_done(const restore_t *self, size_t index, int64_t began_ms)
 }
 
 
-/* Opens what has been filled: 0, or -1 when one could not be opened. */
+/* Opens what has been filled: 0, or -1 when one could not be opened.  One that
+ * is restoring still is not ours any more. */
 static int
 open_pools(restore_t *self, int64_t began_ms)
 {
+    int result = 0;
+
     for (size_t i = 0; i < self->config->npools; i++) {
-        if (self->mine[i]
-            && convo_pool_open(self->redis, &self->config->pools[i],
-                               self->run_id, 1)
-                   == CONVO_POOL_READY)
+        if (!self->mine[i]) {
+            continue;
+        }
+
+        switch (convo_pool_open(self->redis, &self->config->pools[i],
+                                self->run_id, self->config->name))
         {
+        case CONVO_POOL_READY:
             self->mine[i] = 0;
             self->told[i] = 0;
             tell_done(self, i, began_ms);
+            break;
+
+        case CONVO_POOL_RESTORING:
+            lose(self, i, LOST);
+            result = -1;
+            break;
+
+        default:
+            break;
         }
     }
 
     for (size_t i = 0; i < self->config->npools; i++) {
         if (self->mine[i]) {
             self->cut = "Redis does not open it";
-            return -1;
+            result = -1;
         }
     }
 
-    return 0;
+    return result;
 }
 
 

@@ -1,10 +1,11 @@
--- A worker's heartbeat. Makes the pool ready once the caller has restored what
--- its store knows, and the streams' consumer groups.
+-- A worker's heartbeat. Makes the streams' consumer groups, and the pool ready
+-- once the caller has restored what its store knows, which only counts while
+-- the lease for it (restore_lease) is still the caller's; the lease ends.
 --
--- KEYS: ready schema alive run livekit ended reports
--- ARGV: run_id group alive_s restored
+-- KEYS: ready schema alive run livekit ended reports restoring
+-- ARGV: run_id group alive_s restorer
 --   alive_s    how long the heartbeat counts, seconds
---   restored   "1" when the pool may be served
+--   restorer   the worker that has restored the pool, or "" (heartbeat alone)
 -- returns   "ready", "restoring", or "newer" (the data is of a newer layout
 --           than this worker knows: it must not work on it)
 
@@ -25,8 +26,9 @@ for _, stream in ipairs({KEYS[5], KEYS[6], KEYS[7]}) do
 end
 
 redis.call('SET', KEYS[3], '1', 'EX', ARGV[3])
-if ARGV[4] == '1' then
+if ARGV[4] ~= '' and redis.call('GET', KEYS[8]) == ARGV[4] then
     redis.call('SET', KEYS[1], '1')
+    redis.call('DEL', KEYS[8])
 end
 
 return redis.call('EXISTS', KEYS[1]) == 1 and 'ready' or 'restoring'

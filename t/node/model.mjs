@@ -153,8 +153,18 @@ export class PoolModel {
 
   open() {
     this.isOpen = true;
+    this.restoring = null;
+    this.expires.delete('restoring');
     this.running();
     return 'ready';
+  }
+
+  beat(restorer) {
+    if (restorer !== '' && this.restoring === restorer) {
+      return this.open();
+    }
+    this.running();
+    return this.isOpen ? 'ready' : 'restoring';
   }
 
   running() {
@@ -365,12 +375,15 @@ export class PoolModel {
     return 0;
   }
 
-  restoreLease(name, leaseMs) {
+  restoreLease(name, leaseMs, renew) {
     if (this.isOpen) {
       return 'ready';
     }
     if (this.restoring !== null && this.restoring !== name) {
       return 'other';
+    }
+    if (this.restoring === null && renew === '1') {
+      return 'lost';
     }
     this.restoring = name;
     this.expire('restoring', leaseMs);

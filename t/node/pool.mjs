@@ -42,11 +42,18 @@ export class Pool {
     return runScript(this.client, script, keys, args);
   }
 
-  open({ restored = '1' } = {}) {
+  // What a heartbeat does, or a worker that has restored the pool.
+  beat(restorer = '') {
     return this.run('open_pool',
       this.keys('ready', 'schema', 'alive', 'run', 'livekit', 'ended',
-        'reports'),
-      [this.runId, 'workers', 15, restored]);
+        'reports', 'restoring'),
+      [this.runId, 'workers', 15, restorer]);
+  }
+
+  // As a worker that had nothing to restore.
+  async open() {
+    await this.client.set(this.key('restoring'), 'opener');
+    return this.beat('opener');
   }
 
   async now() {
@@ -253,9 +260,9 @@ export class Pool {
         ...blocked]);
   }
 
-  restoreLease(name, leaseMs = 30000) {
+  restoreLease(name, leaseMs = 30000, renew = '0') {
     return this.run('restore_lease', this.keys('ready', 'restoring'),
-      [name, leaseMs]);
+      [name, leaseMs, renew]);
   }
 
   // The entries of a stream, oldest first.

@@ -446,7 +446,7 @@ async function store() {
 }
 
 async function restore() {
-  await both('restoreLease', pick(['w1', 'w2']), 3600000);
+  await both('restoreLease', pick(['w1', 'w2']), 3600000, pick(['0', '1']));
   for (const record of some(past.records.slice(-8))) {
     await both('restoreUser', record.sub, record);
   }
@@ -467,6 +467,7 @@ async function disaster() {
   await both('ban', pick(subs), FOREVER);
   await recall();
   await restore();
+  await both('beat', pick(['', 'w1', 'w2']));
   await both('open');
 }
 

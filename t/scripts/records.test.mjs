@@ -147,6 +147,31 @@ test('restore_lease: one worker at a time, until the pool is ready',
     assert.equal(await pool.restoreLease('w1'), 'ready');
   });
 
+test('restore_lease: what is gone is not renewed', async () => {
+  const renew = (name) => pool.restoreLease(name, 60000, '1');
+  assert.equal(await renew('w1'), 'ready');
+  await client.flushall();
+  assert.equal(await renew('w1'), 'lost');
+  assert.equal(await client.exists(pool.key('restoring')), 0);
+  await pool.restoreLease('w1', 20000);
+  assert.equal(await renew('w2'), 'other');
+  assert.equal(await renew('w1'), 'mine');
+  assert.ok(await client.pttl(pool.key('restoring')) > 20000);
+});
+
+test('open_pool: for who has restored it, while the lease is theirs',
+  async () => {
+    await client.flushall();
+    assert.equal(await pool.beat('w1'), 'restoring');
+    await pool.restoreLease('w2');
+    assert.equal(await pool.beat('w1'), 'restoring');
+    assert.equal(await pool.beat(), 'restoring');
+    assert.equal(await client.exists(pool.key('ready')), 0);
+    assert.equal(await pool.beat('w2'), 'ready');
+    assert.equal(await client.exists(pool.key('restoring')), 0);
+    assert.equal(await pool.beat('w1'), 'ready');
+  });
+
 test('health tells that a pool is being restored, until it is', async () => {
   const restoring = async () => {
     const flat = await pool.run('health', pool.keys('ready', 'schema',

@@ -353,7 +353,7 @@ test('ban: it holds in every pool of the configuration', async () => {
 });
 
 test('ban: a pool that is not served yet is told, and 1', async () => {
-  await pool.open({ restored: '0' });
+  await pool.beat();
   const { status, stdout, stderr } = await run(['ban', 'ann', '--for', '1h']);
   assert.deepEqual([status, stdout], [1, '']);
   assert.match(stderr, /ban: pool default is not served yet: try again/);

@@ -5,8 +5,12 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 
-import { KEY, newDynamo, REGION } from '../node/dynamodb.mjs';
-import { binary, startBareStage, until } from '../node/worker.mjs';
+import { BatchWriteItemCommand } from '@aws-sdk/client-dynamodb';
+
+import {
+  KEY, newDynamo, REGION, startFaults,
+} from '../node/dynamodb.mjs';
+import { binary, sleep, startBareStage, until } from '../node/worker.mjs';
 
 const MANY = 150;
 
@@ -26,9 +30,34 @@ after(async () => {
   await dynamo?.stop();
 });
 
-const settings = () => ({
-  history: `dynamodb region=${REGION} endpoint=${dynamo.endpoint} prefix=r-`,
+const settings = (endpoint = dynamo.endpoint) => ({
+  history: `dynamodb region=${REGION} endpoint=${endpoint} prefix=r-`,
 });
+
+// Users who may have had sessions, which the store has to be asked for.
+async function putUsers(count) {
+  const second = Math.floor(Date.now() / 1000);
+  const put = (i) => ({
+    PutRequest: {
+      Item: {
+        userId: { S: `slow-${i}` }, pool: { S: 'default' },
+        isWaitingInQueue: { BOOL: false },
+        ...Object.fromEntries(Object.entries({
+          points: 15, pointsLeft: 12, pointsSpent: 3, bannedUntil: 0,
+          windowEndsAt: second + 3600, lastSessionTimestamp: second - 100,
+          version: second * 1000,
+        }).map(([name, value]) => [name, { N: String(value) }])),
+      },
+    },
+  });
+  for (let i = 0; i < count; i += 25) {
+    await dynamo.client.send(new BatchWriteItemCommand({
+      RequestItems: {
+        'r-users': Array.from({ length: 25 }, (_, j) => put(i + j)),
+      },
+    }));
+  }
+}
 
 async function shown(sub) {
   const { client } = pool;
@@ -103,6 +132,35 @@ test('what users have reaches the tables, and a fresh Redis', async () => {
   assert.equal((await pool.join('bob')).status, 'banned');
   assert.equal((await pool.join('ann')).status, 'ok');
 });
+
+test('a slow store: one of two workers restores, and keeps its lease',
+  async () => {
+    await Promise.all(stage.workers.map((worker) => worker.end('SIGKILL')));
+    await putUsers(MANY);
+    const faults = await startFaults(dynamo.endpoint);
+    faults.on('Query', async ({ forward }) => {
+      await sleep(100);
+      return forward();
+    });
+    try {
+      await pool.client.flushall();
+      const workers = [1, 2].map(() => stage.launch({
+        ...settings(faults.endpoint), lease: '8s',
+      }));
+      const line = /pool default is ready: (\d+) users were restored in (\d+)/;
+      const [, users, ms] = await until(
+        () => workers.map(({ log }) => line.exec(log)).find(Boolean),
+        'one of them is done', 60000);
+      assert.ok(Number(users) >= 2 * MANY);
+      assert.ok(Number(ms) > 8000, 'it took longer than a lease');
+      assert.equal(faults.of('Scan').filter(
+        ({ body }) => body.TableName === 'r-users').length, 1);
+      assert.equal((await pool.user(`slow-${MANY - 1}`)).spent, '3');
+    } finally {
+      await Promise.all(stage.workers.map((worker) => worker.end('SIGKILL')));
+      await faults.stop();
+    }
+  });
 
 test('away while Redis is new: the pool stays closed until it is there',
   async () => {

@@ -316,7 +316,7 @@ test('one worker restores, the others wait', async () => {
   assert.equal(await isReady(), 0);
   await ready();
   assert.equal((await shown('ann')).points, '12');
-  assert.equal(await pool.client.exists(pool.key('restoring')), 1);
+  assert.equal(await pool.client.exists(pool.key('restoring')), 0);
   assert.equal(await worker.end(), 0);
 });
 
@@ -356,6 +356,42 @@ test('Redis is killed while it is being filled: it is filled again',
     await ready();
     assert.equal((await pool.client.keys('{default}:user:*')).length, 3000);
     assert.equal(await worker.end(), 0);
+  });
+
+// A worker that has begun to restore so many users, and is not done.
+async function begun(count) {
+  await makeStore();
+  insert(file, 'users',
+    Array.from({ length: count }, (_, i) => userRow(`user-${i}`)));
+  const worker = await stage.worker();
+  await until(async () => await pool.client.dbsize() > 500, 'it has begun');
+  assert.equal(await isReady(), 0);
+  return worker;
+}
+
+async function usersThere() {
+  return (await pool.client.keys('{default}:user:*')).length;
+}
+
+test('Redis is emptied while it is being filled: it is filled again',
+  async () => {
+    const worker = await begun(20000);
+    await pool.client.flushall();
+    await ready();
+    assert.equal(await usersThere(), 20000);
+    await worker.logged(/pool default: the lease to restore it was lost: it /);
+  });
+
+test('who has lost the lease does not open the pool, and says so',
+  async () => {
+    const worker = await begun(20000);
+    await pool.client.set(pool.key('restoring'), 'somebody');
+    await worker.logged(/pool default: the lease to restore it was lost: /);
+    await sleep(1500);
+    assert.equal(await isReady(), 0);
+    await pool.client.del(pool.key('restoring'));
+    await ready();
+    assert.equal(await usersThere(), 20000);
   });
 
 test('damaged keys are passed over, and the rest is restored', async () => {

@@ -129,10 +129,11 @@ sub run_script ($name, $keys, @args) {
 }
 
 sub pool_open () {
+    redis('SET', key('restoring'), 'opener');
     return run_script('open_pool',
         [map { key($_) } qw(ready schema alive run livekit ended
-            reports)],
-        'run-1', 'workers', 3600, 1);
+            reports restoring)],
+        'run-1', 'workers', 3600, 'opener');
 }
 
 sub pool_join ($sub) {
