@@ -381,13 +381,36 @@ restore_ban(restore_t *self, const convo_store_user_t *user, int but)
 }
 
 
+/* What the store knows of a user, into their pool. */
+static void
+restore_user(restore_t *self, size_t index, const convo_store_user_t *user,
+             const char *const *blocked, size_t nblocked)
+{
+    size_t first = 0;
+
+    self->count[index]++;
+
+    do {
+        size_t some = nblocked - first < BLOCKED_MAX ? nblocked - first
+                                                     : BLOCKED_MAX;
+
+        call_restore_user(self, &self->config->pools[index], user,
+                          blocked + first, some);
+        first += some;
+    } while (first < nblocked);
+
+    if (may_have_sessions(self, user)) {
+        strcpy(self->batch[self->n].id, user->user_id);
+        self->batch[self->n++].pool = index;
+    }
+}
+
+
 static int
 on_user(void *data, const convo_store_user_t *user,
         const char *const *blocked, size_t nblocked)
 {
     restore_t *self = data;
-    const convo_pool_t *pool;
-    size_t first = 0;
     int index;
 
     if (keep_leases(self, "restore_user") != 0) {
@@ -397,25 +420,8 @@ on_user(void *data, const convo_store_user_t *user,
     index = pool_of(self, user->pool);
     restore_ban(self, user, index);
 
-    if (index < 0) {
-        return 0;
-    }
-
-    pool = &self->config->pools[index];
-    self->count[index]++;
-
-    do {
-        size_t some = nblocked - first < BLOCKED_MAX ? nblocked - first
-                                                     : BLOCKED_MAX;
-
-        call_restore_user(self, pool, user, blocked + first, some);
-        first += some;
-    } while (first < nblocked);
-
-    if (may_have_sessions(self, user)) {
-        memcpy(self->batch[self->n].id, user->user_id,
-               sizeof(user->user_id));
-        self->batch[self->n++].pool = (size_t) index;
+    if (index >= 0) {
+        restore_user(self, (size_t) index, user, blocked, nblocked);
     }
 
     return self->n == BATCH || convo_redis_calls(self->redis) > 2 * BATCH
