@@ -22,7 +22,6 @@
 
 static ngx_http_convo_auth_ctx_t *ngx_http_convo_auth_fresh_ctx(
     ngx_http_request_t *r, ngx_http_convo_auth_loc_conf_t *conf);
-static ngx_uint_t ngx_http_convo_auth_satisfies_any(ngx_http_request_t *r);
 static ngx_int_t ngx_http_convo_auth_enforce(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
 static ngx_int_t ngx_http_convo_auth_decide(ngx_http_request_t *r,
@@ -36,16 +35,7 @@ static ngx_int_t ngx_http_convo_auth_ask(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx, ngx_uint_t refresh);
 static void ngx_http_convo_auth_asked(ngx_http_request_t *r, void *data,
     const ngx_http_convo_fetch_answer_t *answer);
-static convo_fault_e ngx_http_convo_auth_verify(ngx_http_request_t *r,
-    ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set);
-static convo_fault_e ngx_http_convo_auth_verify_signature(
-    const ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set);
-static convo_fault_e ngx_http_convo_auth_read_claims(ngx_http_request_t *r,
-    ngx_http_convo_auth_ctx_t *ctx);
-static void ngx_http_convo_auth_free_claims(void *data);
 static convo_fault_e ngx_http_convo_auth_check_claims(
-    ngx_http_convo_auth_ctx_t *ctx);
-static ngx_int_t ngx_http_convo_auth_refuse(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
 
 
@@ -212,7 +202,7 @@ ngx_http_convo_auth_fresh_ctx(ngx_http_request_t *r,
 
 /* NGINX runs no access phase for subrequests: those are never let off */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_convo_auth_satisfies_any(ngx_http_request_t *r)
 {
     ngx_http_core_loc_conf_t  *clcf;
@@ -414,105 +404,6 @@ ngx_http_convo_auth_asked(ngx_http_request_t *r, void *data,
 }
 
 
-/*
- * CONVO_FAULT_NONE when the signature holds, with ctx->claims.  What the
- * cache knows is only that; the claims are checked anew by every location.
- */
-
-static convo_fault_e
-ngx_http_convo_auth_verify(ngx_http_request_t *r,
-    ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set)
-{
-    u_char                            key[NGX_HTTP_CONVO_AUTH_KEY_LEN];
-    ngx_uint_t                        known;
-    convo_fault_e                     fault;
-    ngx_http_convo_auth_main_conf_t  *amcf;
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_convo_auth_module);
-    known = 0;
-
-    if (amcf->cache) {
-        ngx_http_convo_auth_cache_key(key, set, &ctx->token);
-        known = ngx_http_convo_auth_cache_has(amcf->cache, key);
-        ngx_http_convo_count(known ? NGX_HTTP_CONVO_AUTH_CACHE_HIT
-                                   : NGX_HTTP_CONVO_AUTH_CACHE_MISS);
-    }
-
-    if (!known) {
-        fault = ngx_http_convo_auth_verify_signature(ctx, set);
-        if (fault != CONVO_FAULT_NONE) {
-            return fault;
-        }
-    }
-
-    fault = ngx_http_convo_auth_read_claims(r, ctx);
-
-    if (fault == CONVO_FAULT_NONE && amcf->cache && !known) {
-        ngx_http_convo_auth_cache_put(amcf->cache, key,
-                                      convo_claims_expires(ctx->claims));
-    }
-
-    return fault;
-}
-
-
-static convo_fault_e
-ngx_http_convo_auth_verify_signature(const ngx_http_convo_auth_ctx_t *ctx,
-    const convo_jwks_t *set)
-{
-    convo_fault_e        fault;
-    const convo_jwk_t   *key;
-    convo_jws_header_t   header;
-
-    fault = convo_jws_read_header(&ctx->jws, &header);
-    if (fault != CONVO_FAULT_NONE) {
-        return fault;
-    }
-
-    key = convo_jwks_find(set, header.kid);
-    if (key == NULL) {
-        return CONVO_FAULT_UNKNOWN_KEY;
-    }
-
-    return convo_jwk_verify(key, header.alg, &ctx->jws);
-}
-
-
-/*
- * The claims live until the request's pool goes, even when another location
- * decides again: variables already handed out point into them.
- */
-
-static convo_fault_e
-ngx_http_convo_auth_read_claims(ngx_http_request_t *r,
-    ngx_http_convo_auth_ctx_t *ctx)
-{
-    convo_fault_e        fault;
-    ngx_pool_cleanup_t  *cln;
-
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-    if (cln == NULL) {
-        return CONVO_FAULT_INTERNAL;
-    }
-
-    fault = convo_jws_read_claims(&ctx->jws, &ctx->claims);
-
-    if (fault == CONVO_FAULT_NONE) {
-        cln->handler = ngx_http_convo_auth_free_claims;
-        cln->data = ctx->claims;
-    }
-
-    return fault;
-}
-
-
-static void
-ngx_http_convo_auth_free_claims(void *data)
-{
-    json_decref(data);
-}
-
-
 static convo_fault_e
 ngx_http_convo_auth_check_claims(ngx_http_convo_auth_ctx_t *ctx)
 {
@@ -528,50 +419,4 @@ ngx_http_convo_auth_check_claims(ngx_http_convo_auth_ctx_t *ctx)
     ctx->user.expires = (time_t) convo_claims_expires(ctx->claims);
 
     return CONVO_FAULT_NONE;
-}
-
-
-/*
- * Sends the refusal and ends the request: NGX_DONE, which no phase takes for
- * a pass, while the NGX_OK of a reply that was sent would be one to the
- * access phase.  Under "satisfy any" NGINX wants the bare status instead, so
- * that another access module may still let the request in.
- */
-
-static ngx_int_t
-ngx_http_convo_auth_refuse(ngx_http_request_t *r,
-    ngx_http_convo_auth_ctx_t *ctx)
-{
-    ngx_int_t                   rc;
-    ngx_http_convo_problem_t    problem;
-    const convo_fault_reply_t  *reply;
-
-    reply = convo_fault_reply(ctx->fault);
-
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "convo auth: refused, %s", reply->word);
-
-    problem.status = reply->status;
-    problem.code = reply->code;
-    problem.detail = reply->detail;
-    problem.retry_after = -1;
-    problem.extra = NULL;
-
-    if (ngx_http_convo_auth_satisfies_any(r)
-        && problem.status < NGX_HTTP_INTERNAL_SERVER_ERROR)
-    {
-        if (problem.status == NGX_HTTP_UNAUTHORIZED
-            && ngx_http_convo_challenge(r, &problem) != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        return problem.status;
-    }
-
-    rc = ngx_http_convo_send_problem(r, &problem);
-
-    ngx_http_finalize_request(r, rc);
-
-    return NGX_DONE;
 }

@@ -6,6 +6,8 @@
  *   _auth_conf.c     what the directives mean, and how they inherit
  *   _auth_check.c    what a location as a whole must have, and must not
  *   _auth_decide.c   the decision for a request, and its enforcement
+ *   _auth_verify.c   from a token to its verified claims
+ *   _auth_refuse.c   the refusal, as the client sees it
  *   _auth_token.c    where a request carries its token
  *   _auth_keys.c     key sets: files, fetches, this process's last good keys
  *   _auth_cache.c    verified tokens in shared memory
@@ -155,6 +157,26 @@ ngx_int_t ngx_http_convo_auth_access_handler(ngx_http_request_t *r);
 
 /* What variables may look at; NULL before the decision. */
 ngx_http_convo_auth_ctx_t *ngx_http_convo_auth_ctx(ngx_http_request_t *r);
+
+/* Whether the access phase decides, and other modules may let it in. */
+ngx_uint_t ngx_http_convo_auth_satisfies_any(ngx_http_request_t *r);
+
+
+/* _auth_verify.c */
+
+/*
+ * CONVO_FAULT_NONE when the signature of ctx->jws holds under the set: then
+ * ctx->claims live until the request's pool goes.
+ */
+convo_fault_e ngx_http_convo_auth_verify(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set);
+
+
+/* _auth_refuse.c */
+
+/* Answers a request refused for ctx->fault; what a phase handler returns. */
+ngx_int_t ngx_http_convo_auth_refuse(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx);
 
 
 /* _auth_token.c */
