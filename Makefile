@@ -61,11 +61,12 @@ test: setup-test build page test-module units fuzzers ## every suite, no skips
 	@t/all
 
 test-long: setup-test build fuzzers     ## ten seeds of torture, long fuzzing
-	@node t/torture/main.mjs 60 $(LONG_SEEDS)
+	@node t/torture/main.mjs --store=both 60 $(LONG_SEEDS)
 	@t/fuzz/run $(LONG_FUZZ_SECONDS)
 
-torture: setup-test build   ## the torture test; SECONDS=60 SEED=any
-	@node t/torture/main.mjs $(or $(SECONDS),60) $(SEED)
+torture: setup-test build   ## torture; SECONDS=60 SEED=any STORE=sqlite
+	@node t/torture/main.mjs --store=$(or $(STORE),sqlite) \
+	    $(or $(SECONDS),60) $(SEED)
 
 test-nginx: setup-test test-module  ## the Test::Nginx suites of the edge
 	@t/run

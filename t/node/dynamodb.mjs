@@ -54,7 +54,7 @@ class Dynamo {
 
   async start() {
     this.log = '';
-    this.process = spawn('java', [
+    this.process = spawn('setpriv', ['--pdeathsig', 'KILL', 'java',
       '-Xmx256m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC',
       `-Djava.library.path=${library}`, '-cp', path.join(library, '*'),
       'com.amazonaws.services.dynamodbv2.local.main.ServerRunner',
@@ -117,7 +117,7 @@ class Dynamo {
 
 // An address at which nothing listens until start().
 export async function newDynamo(options = {}) {
-  return new Dynamo(await freePort(), options);
+  return new Dynamo(options.port ?? await freePort(), options);
 }
 
 export async function startDynamo(options = {}) {

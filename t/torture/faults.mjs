@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Random } from './random.mjs';
 import { WORKERS } from './house.mjs';
 
-// How often each comes, and how long it lasts, in ms.
+// How often each comes, and how long it lasts, in ms; the store adds its own.
 const KINDS = {
   'worker-kill': { weight: 14, from: 100, to: 3000 },
   'worker-pause': { weight: 10, from: 300, to: 14000 },
@@ -27,16 +27,16 @@ const KINDS = {
   'worker-hold': { weight: 4, from: 200, to: 3000 },
   'media-cut': { weight: 5, from: 0, to: 0 },
   'media-down': { weight: 5, from: 200, to: 5000 },
-  'store-lock': { weight: 6, from: 1000, to: 15000 },
 };
 
 // The mean pause between two, ms: some seeds are angrier than others.
 const EVERY_MS = [400, 800, 1200, 2000];
 
 // A list of { at, kind, ms, target }: at since the start of the run.
-export function schedule(seed, seconds) {
+export function schedule(seed, seconds, more = {}) {
+  const kinds = { ...KINDS, ...more };
   const random = new Random(seed, 'faults');
-  const weights = Object.fromEntries(Object.entries(KINDS)
+  const weights = Object.fromEntries(Object.entries(kinds)
     .map(([kind, { weight }]) => [kind, weight]));
   const every = random.pick(EVERY_MS);
   const faults = [];
@@ -44,7 +44,7 @@ export function schedule(seed, seconds) {
   for (let at = random.between(1000, 3000); at < end;
     at += random.between(0, 2 * every)) {
     const kind = random.weighted(weights);
-    const { from, to } = KINDS[kind];
+    const { from, to } = kinds[kind];
     // short ones are as likely as long ones
     const ms = Math.round(from * (Math.max(to, 1) / Math.max(from, 1))
       ** random.next());
@@ -66,11 +66,17 @@ export class Injector {
     for (const fault of this.faults) {
       await sleep(Math.max(0, began + fault.at - Date.now()));
       const entry = this.house.recording.fault(fault.kind, fault.target);
-      going.push(this[fault.kind](fault, entry).then(() => {
+      going.push(this.does(fault).then(() => {
         entry.to = Date.now();
       }));
     }
     await Promise.all(going);
+  }
+
+  does(fault) {
+    return fault.kind in this.house.store.faults
+      ? this.house.store.inject(fault.kind, fault.ms)
+      : this[fault.kind](fault);
   }
 
   // A part that is down already is left so.
@@ -176,9 +182,5 @@ export class Injector {
     await sleep(ms);
     await media.up();
     media.isDown = false;
-  }
-
-  async 'store-lock'({ ms }) {
-    await this.house.lockStore(ms);
   }
 }

@@ -4,7 +4,7 @@
 //
 // A part that ends without having been told to is a finding.
 
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync,
 } from 'node:fs';
@@ -18,6 +18,7 @@ import { Redis } from 'ioredis';
 import { root } from '../node/redis.mjs';
 import { Media } from './media.mjs';
 import { Proxy } from './proxy.mjs';
+import { newStore } from './stores.mjs';
 
 const BUILD = process.env.CONVO_BUILD ?? path.join(root, 'build');
 
@@ -28,7 +29,8 @@ export const KEY = 'torture';
 export const SECRET = 'torture-secret-0123456789abcdef0123456789';
 export const WORKERS = 3;
 
-const PORTS = ['edge', 'longEdge', 'redis', 'edgeWire', 'workerWire', 'media'];
+const PORTS = ['edge', 'longEdge', 'redis', 'edgeWire', 'workerWire', 'media',
+  'store'];
 
 function isFree(port) {
   return new Promise((resolve) => {
@@ -80,7 +82,8 @@ class Part {
     const log = openSync(this.log, 'a');
     const child = spawn('setpriv',
       ['--pdeathsig', this.options.deathSignal ?? 'KILL', ...this.command],
-      { stdio: ['ignore', log, log], cwd: this.house.dir });
+      { stdio: ['ignore', log, log], cwd: this.house.dir,
+        env: { ...process.env, ...this.options.env } });
     closeSync(log);
     this.child = child;
     this.exited = new Promise((resolve) => child.on('exit', (code, signal) => {
@@ -119,14 +122,16 @@ class Part {
 }
 
 export class House {
-  constructor({ seed, settings, recording, mischief }) {
-    Object.assign(this, { seed, settings, recording });
+  constructor({ seed, settings, recording, store, mischief }) {
+    Object.assign(this, { seed, settings, recording, mischief });
     this.dir = mkdtempSync(path.join(tmpdir(), 'convo-torture-'));
-    this.mischief = mischief;
+    this.store = newStore(store, { seed, dir: this.dir });
   }
 
   async start(keySet) {
     this.ports = await findPorts();
+    this.store.port = this.ports.store;
+    await this.store.start();
     this.writeFiles(keySet);
     this.makeParts();
     this.redis.launch();
@@ -144,6 +149,7 @@ export class House {
       mischief: this.mischief,
     });
     await this.media.listen(this.ports.media);
+    await this.store.init((...words) => this.command(...words));
     this.edge.launch();
     this.workers.forEach((worker) => worker.launch());
     await until('the pool is served', () => this.client.exists(
@@ -164,7 +170,8 @@ export class House {
       [nginx, '-c', `${dir}/nginx.conf`, '-e', `${dir}/edge-error.log`],
       { deathSignal: 'TERM' });
     this.workers = Array.from({ length: WORKERS }, (_, i) => new Part(this,
-      `worker${i}`, [`${BUILD}/convo-worker`, '-c', `${dir}/worker.conf`]));
+      `worker${i}`, [`${BUILD}/convo-worker`, '-c', `${dir}/worker.conf`],
+      { env: this.store.env }));
   }
 
   get parts() {
@@ -174,9 +181,7 @@ export class House {
   // --- configuration
 
   writeFiles(keySet) {
-    mkdirSync(path.join(this.dir, 'store'));
     mkdirSync(path.join(this.dir, 'redis'));
-    this.store = path.join(this.dir, 'store', 'history.db');
     const write = (name, text) => writeFileSync(
       path.join(this.dir, name), text);
     write('keys.json', JSON.stringify(keySet));
@@ -207,7 +212,7 @@ maxmemory-policy noeviction
       redis: `redis://127.0.0.1:${this.ports.workerWire} timeout=300ms`,
       livekit: `url=http://127.0.0.1:${this.ports.media} key=${KEY} `
         + 'secret_file=livekit.secret timeout=1s',
-      history: 'sqlite store/history.db',
+      history: this.store.history,
       match_interval: '100ms',
       batch: '32',
       lease: `${s.leaseMs}ms`,
@@ -296,40 +301,15 @@ ${server(this.ports.longEdge, s.longSessionMaxS)}
     }
   }
 
-  // Nobody else may write to the store for so long.
-  async lockStore(ms) {
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'python3', '-c', `
-import sqlite3, sys, time
-db = sqlite3.connect(sys.argv[1], timeout=10, isolation_level=None)
-db.execute('BEGIN EXCLUSIVE')
-time.sleep(float(sys.argv[2]))
-db.execute('ROLLBACK')
-`, this.store, String(ms / 1000)], { stdio: 'ignore' });
-    await new Promise((resolve) => child.on('exit', resolve));
-  }
-
   // One of the worker's commands: its exit status.
   async command(...words) {
     const log = openSync(path.join(this.dir, 'commands.log'), 'a');
     const child = spawn('setpriv', ['--pdeathsig', 'KILL',
       `${BUILD}/convo-worker`, '-c', `${this.dir}/worker.conf`, ...words],
-    { stdio: ['ignore', log, log] });
+    { stdio: ['ignore', log, log],
+      env: { ...process.env, ...this.store.env } });
     closeSync(log);
     return new Promise((resolve) => child.on('exit', resolve));
-  }
-
-  // --- what the checker gets
-
-  rows(table) {
-    return JSON.parse(execFileSync('python3', ['-c', `
-import json, sqlite3, sys
-db = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True)
-db.row_factory = sqlite3.Row
-have = [row[0] for row in db.execute(
-    "SELECT name FROM sqlite_master WHERE type = 'table'")]
-print(json.dumps([dict(row) for row in db.execute(
-    f'SELECT * FROM {sys.argv[2]}')] if sys.argv[2] in have else []))
-`, this.store, table], { maxBuffer: 1 << 28 }));
   }
 
   async stop() {
@@ -341,6 +321,7 @@ print(json.dumps([dict(row) for row in db.execute(
     await this.media?.close();
     await this.edgeWire?.close();
     await this.workerWire?.close();
+    await this.store.stop();
   }
 }
 

@@ -1,7 +1,10 @@
 // A run of the torture test: users live, faults are injected, then everything
 // is made whole, settles, and is judged.
 //
-//   node t/torture/main.mjs SECONDS [SEED...]
+//   node t/torture/main.mjs [--store=STORE] SECONDS [SEED...]
+//
+// STORE is "sqlite", "dynamodb", or "both": an odd seed has the one, an even
+// one the other.
 //
 // docs/torture.md says what it does and how to read what it finds.
 
@@ -9,6 +12,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 
 import { account } from './account.mjs';
 import { readUnits } from './aof.mjs';
@@ -53,12 +57,13 @@ function anySession({ told }) {
 }
 
 export class Run {
-  constructor({ seconds, seed, users = USERS, faults = true, mischief }) {
+  constructor({ seconds, seed, store = 'sqlite', users = USERS, faults = true,
+    mischief }) {
     Object.assign(this, { seconds, seed, faults });
     this.recording = new Recording(
       { ...settings, leastSessions: Math.floor(users * seconds / 300) });
     this.house = new House({ seed, settings, recording: this.recording,
-      mischief });
+      store, mischief });
     this.tokens = new Tokens(settings);
     this.count = users;
   }
@@ -88,7 +93,8 @@ export class Run {
     this.recording.mark('began');
     const lives = this.users.map((user) => user.live());
     const injector = new Injector(this.house,
-      this.faults ? schedule(this.seed, this.seconds) : []);
+      this.faults ? schedule(this.seed, this.seconds, this.house.store.faults)
+        : []);
     const operator = new Operator(this.house, this.seed, this.users);
     const work = operator.work(this.world);
     await Promise.all([injector.run(), sleep(this.seconds * 1000)]);
@@ -168,10 +174,13 @@ export class Run {
     await house.edge.end('SIGTERM');
     await house.redis.end('SIGTERM');
     this.readLogs();
+    const { store } = house;
     return { ...recording, histories, dump,
       truth: new Truth(readUnits(path.join(house.dir, 'redis'))),
-      stored: house.rows('sessions'), storedUsers: house.rows('users'),
-      storedBlocks: house.rows('blocked'), reports: house.rows('reports') };
+      stored: await store.rows('sessions'),
+      storedUsers: await store.rows('users'),
+      storedBlocks: await store.rows('blocked'),
+      reports: await store.rows('reports') };
   }
 
   async dump() {
@@ -250,7 +259,8 @@ export async function torture(options, say = () => {}) {
   const run = new Run(options);
   try {
     await run.start();
-    say(`seed ${options.seed}, ${options.seconds} s`);
+    say(`seed ${options.seed}, ${options.seconds} s, ${options.store
+      ?? 'sqlite'}`);
     await run.torture();
     say(`whole again: ${summary(run.recording)}`);
     await run.settle();
@@ -309,12 +319,21 @@ export function report(whole, objections) {
     .join('\n');
 }
 
-async function main([seconds = '60', ...seeds]) {
+// The store of a seed.
+function storeOf(store, seed) {
+  return store === 'both' ? ['dynamodb', 'sqlite'][Number(seed) % 2] : store;
+}
+
+async function main() {
+  const { values, positionals: [seconds = '60', ...some] } = parseArgs({
+    allowPositionals: true,
+    options: { store: { type: 'string', default: 'sqlite' } },
+  });
   const say = (text) => console.log(`torture: ${text}`);
-  const some = seeds.filter(Boolean);
   for (const seed of some.length ? some : [String(Date.now() % 1000000)]) {
-    const { whole, objections, dir } = await torture(
-      { seconds: Number(seconds), seed }, say);
+    const { whole, objections, dir } = await torture({
+      seconds: Number(seconds), seed, store: storeOf(values.store, seed),
+    }, say);
     say(outcome(whole));
     if (objections.length) {
       console.log(report(whole, objections));
@@ -327,5 +346,5 @@ async function main([seconds = '60', ...seeds]) {
 }
 
 if (import.meta.url === `file://${process.argv[1]}`) {
-  await main(process.argv.slice(2));
+  await main();
 }
