@@ -1,7 +1,8 @@
 /*
  * The DynamoDB store's own: what its files share.  Tables are made in
- * store_dynamodb_init.c, written in store_dynamodb_write.c and read in
- * store_dynamodb_read.c; dynamodb.h speaks the protocol.
+ * store_dynamodb_init.c, written in store_dynamodb_write.c (what never changes)
+ * and store_dynamodb_users.c, and read in store_dynamodb_read.c; dynamodb.h
+ * speaks the protocol.
  *
  * How sessions are written, each once and many at a time: one alone by a put
  * on the condition that its sessionId is not there.  Batches know no
@@ -43,6 +44,12 @@ int convo_store_dynamodb_fail(convo_store_dynamodb_t *self, const char *what);
 json_t *convo_store_dynamodb_call(convo_store_dynamodb_t *self,
                                   const char *operation, json_t *request,
                                   convo_dynamodb_result_e *result);
+
+/* Adds both directions of the blocks of n reports (at most half of
+ * CONVO_DYNAMODB_CONNECTIONS).  0 or -1. */
+int convo_store_dynamodb_add_blocks(convo_store_dynamodb_t *self,
+                                    const convo_store_report_t *reports,
+                                    size_t n);
 
 /* Those functions of a store. */
 int convo_store_dynamodb_init(convo_store_t *store);
