@@ -96,9 +96,11 @@ struct convo_store {
      * has; what the store has of the same or a newer version stands, which is
      * no failure.  Who has no points has never joined in that pool: such a
      * record adds its ban to what the store has, and nothing else.  A last
-     * session of 0 leaves the one that the store has.  0 or -1. */
+     * session of 0 leaves the one that the store has.  refused[n], zeroed by
+     * the caller, gets 1 for each that the store will never take, though it
+     * takes others: that is no failure.  0 or -1. */
     int (*put_users)(convo_store_t *store, const convo_store_user_t *users,
-                     size_t n);
+                     size_t n, char *refused);
 
     /* Writes n reports, and for ever that reporter and reported are never
      * paired again, for either of them.  A report it has already stands.

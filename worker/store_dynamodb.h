@@ -34,6 +34,7 @@ typedef struct {
     char sessions[CONVO_DYNAMODB_TABLE]; /* the tables' names */
     char users[CONVO_DYNAMODB_TABLE];
     char reports[CONVO_DYNAMODB_TABLE];
+    int takes_users; /* the table has taken one: it is as it should be */
 } convo_store_dynamodb_t;
 
 /* Keeps what was being done and why it could not be.  -1. */
@@ -57,7 +58,8 @@ int convo_store_dynamodb_write(convo_store_t *store,
                                const convo_store_session_t *sessions,
                                size_t n);
 int convo_store_dynamodb_put_users(convo_store_t *store,
-                                   const convo_store_user_t *users, size_t n);
+                                   const convo_store_user_t *users, size_t n,
+                                   char *refused);
 int convo_store_dynamodb_put_reports(convo_store_t *store,
                                      const convo_store_report_t *reports,
                                      size_t n);

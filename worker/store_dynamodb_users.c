@@ -4,7 +4,10 @@
  * many at once; the newer version stands.
  *
  * How it fails: one that cannot be updated holds up no other; all are tried,
- * and written again by the caller when any could not be.
+ * and written again by the caller when any could not be.  One that DynamoDB
+ * calls invalid would be so for ever, and is refused: a user is left to the
+ * caller, a block to Redis alone.  That is believed of an item only once the
+ * table has taken others, as a table of another shape takes none.
  */
 
 #include "store_dynamodb.h"
@@ -44,24 +47,47 @@ static const char block_update[]
 
 /* --- updates --- */
 
+static int
+is_taken(const convo_dynamodb_call_t *call)
+{
+    return call->result == CONVO_DYNAMODB_OK
+           || call->result == CONVO_DYNAMODB_CONDITION;
+}
+
+
 /*
  * An item has room for some thousands of blocks.  One that is full takes no
  * more, for ever: the change then stands in Redis alone, and that is told, as
- * nothing behind it may be held up by it.
+ * nothing behind it may be held up by it.  refused may be NULL: what is
+ * invalid is then no more than told, too.
  */
 static int
-judge_updates(const convo_dynamodb_call_t *calls, size_t n)
+judge_updates(convo_store_dynamodb_t *self, const convo_dynamodb_call_t *calls,
+              size_t n, char *refused)
 {
     int result = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        self->takes_users |= is_taken(&calls[i]);
+    }
 
     for (size_t i = 0; i < n; i++) {
         if (calls[i].result == CONVO_DYNAMODB_TOO_LARGE) {
             convo_log(CONVO_LOG_ERROR, "store",
                       "a user has more blocks than an item of DynamoDB can "
                       "hold: this change is kept by Redis alone");
-        } else if (calls[i].result != CONVO_DYNAMODB_OK
-                   && calls[i].result != CONVO_DYNAMODB_CONDITION)
+
+        } else if (calls[i].result == CONVO_DYNAMODB_INVALID
+                   && self->takes_users)
         {
+            convo_log(CONVO_LOG_ERROR, "store",
+                      "DynamoDB calls a change of a user invalid: it is kept "
+                      "by Redis alone");
+            if (refused != NULL) {
+                refused[i] = 1;
+            }
+
+        } else if (!is_taken(&calls[i])) {
             result = -1;
         }
     }
@@ -73,7 +99,7 @@ judge_updates(const convo_dynamodb_call_t *calls, size_t n)
 /* Makes the calls, whose requests it releases. */
 static int
 update_all(convo_store_dynamodb_t *self, convo_dynamodb_call_t *calls,
-           size_t n)
+           size_t n, char *refused)
 {
     int result = 0;
 
@@ -89,7 +115,7 @@ update_all(convo_store_dynamodb_t *self, convo_dynamodb_call_t *calls,
 
     if (result == 0) {
         (void) convo_dynamodb_run(self->dynamodb, calls, n);
-        result = judge_updates(calls, n);
+        result = judge_updates(self, calls, n, refused);
     }
 
     convo_dynamodb_release(calls, n);
@@ -142,7 +168,7 @@ user_request(const convo_store_dynamodb_t *self,
 /* At most CALLS users; that the store has a newer version is no failure. */
 static int
 update_users(convo_store_dynamodb_t *self, const convo_store_user_t *users,
-             size_t n)
+             size_t n, char *refused)
 {
     convo_dynamodb_call_t calls[CALLS] = { { 0 } };
 
@@ -150,14 +176,15 @@ update_users(convo_store_dynamodb_t *self, const convo_store_user_t *users,
         calls[i].request = user_request(self, &users[i]);
     }
 
-    return update_all(self, calls, n);
+    return update_all(self, calls, n, refused);
 }
 
 
 /* All are tried, those after a failure without another budget. */
 int
 convo_store_dynamodb_put_users(convo_store_t *store,
-                               const convo_store_user_t *users, size_t n)
+                               const convo_store_user_t *users, size_t n,
+                               char *refused)
 {
     convo_store_dynamodb_t *self = (convo_store_dynamodb_t *) store;
     int result = 0;
@@ -166,7 +193,8 @@ convo_store_dynamodb_put_users(convo_store_t *store,
         if (result == 0) {
             convo_dynamodb_begin(self->dynamodb);
         }
-        result |= update_users(self, users + i, n - i < CALLS ? n - i : CALLS);
+        result |= update_users(self, users + i, n - i < CALLS ? n - i : CALLS,
+                               refused + i);
     }
 
     return result;
@@ -206,5 +234,5 @@ convo_store_dynamodb_add_blocks(convo_store_dynamodb_t *self,
             self, report->reported, report->reporter, report->pool);
     }
 
-    return update_all(self, calls, n * 2);
+    return update_all(self, calls, n * 2, NULL);
 }

@@ -195,9 +195,12 @@ convo_store_sqlite_write(convo_store_t *store,
 
 int
 convo_store_sqlite_put_users(convo_store_t *store,
-                             const convo_store_user_t *users, size_t n)
+                             const convo_store_user_t *users, size_t n,
+                             char *refused)
 {
     convo_store_sqlite_t *self = (convo_store_sqlite_t *) store;
+
+    (void) refused;
 
     if (begin(self) != 0
         || run_all(self, user_sql, bind_user, users, n) != 0

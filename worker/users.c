@@ -7,8 +7,8 @@
  * between, they come again, and the store keeps the newest.  Store down: the
  * set grows by who changes and no further, and the job tries again with
  * back-off.
- * A member that is no user, or one whose hash is damaged, becomes a dead
- * letter.
+ * A member that is no user, one whose hash is damaged, or one whose record the
+ * store will never take, becomes a dead letter.
  */
 
 #include "backoff.h"
@@ -35,7 +35,8 @@
 typedef struct {
     char sub[CONVO_USER_MAX];
     size_t len;
-    int found; /* 1: read; 0: Redis has forgotten them; -1: damaged */
+    int found; /* 1: read; 0: Redis has forgotten them; -1: damaged or, once
+                * it is buried, refused */
     int64_t version;
 } dirty_t;
 
@@ -49,6 +50,7 @@ typedef struct {
     dirty_t dirty[BATCH];
     size_t nusers;
     convo_store_user_t users[BATCH];
+    char refused[BATCH]; /* of users[] */
 } users_t;
 
 
@@ -160,6 +162,27 @@ bury_damaged(users_t *self, const convo_pool_t *pool)
 
 /* --- done --- */
 
+/* Those whom the store will never take: they hold up nobody. */
+static void
+bury_refused(users_t *self, const convo_pool_t *pool)
+{
+    convo_dead_t refused = { 0 };
+    size_t user = 0;
+
+    for (size_t i = 0; i < self->n; i++) {
+        dirty_t *dirty = &self->dirty[i];
+
+        if (dirty->found == 1 && self->refused[user++]) {
+            convo_dead_add(&refused, dirty->sub, dirty->len);
+            dirty->found = -1;
+        }
+    }
+
+    (void) convo_dead_bury(&refused, self->redis, pool, CONVO_KEY_DIRTY,
+                           "the store refuses the user");
+}
+
+
 /* Those who have not changed since leave the set. */
 static int
 settle(users_t *self, const convo_pool_t *pool)
@@ -212,9 +235,12 @@ write_pool(users_t *self, const convo_pool_t *pool)
     }
 
     bury_damaged(self, pool);
+    memset(self->refused, 0, sizeof(self->refused));
 
     if (self->nusers > 0
-        && self->store->put_users(self->store, self->users, self->nusers) != 0)
+        && self->store->put_users(self->store, self->users, self->nusers,
+                                  self->refused)
+               != 0)
     {
         convo_log(CONVO_LOG_WARN, "users",
                   "pool %s: the store takes nothing now, %zu or more wait: %s",
@@ -226,6 +252,7 @@ write_pool(users_t *self, const convo_pool_t *pool)
     convo_backoff_reset(&self->backoff);
     convo_log(CONVO_LOG_DEBUG, "users", "pool %s: %zu users stored",
               pool->name, self->nusers);
+    bury_refused(self, pool);
 
     return settle(self, pool) == 0 ? (int64_t) self->n : -1;
 }

@@ -176,21 +176,21 @@ the_newer_version_of_a_user_stands(void **state)
     u[1] = user("o'b; \xc3\xa4", 1795334400123);
     u[1].banned_until = 9007199254740991;
     u[1].is_waiting = 0;
-    assert_int_equal(store->put_users(store, u, 2), 0);
+    assert_int_equal(store->put_users(store, u, 2, NULL), 0);
 
 #define SECOND "o'b; \xc3\xa4 p-1 15 8 7 86400 -10 0 9007199254740991 " \
                "1795334400123 [ ];"
     assert_users("ann p-1 15 8 7 86400 -10 1 0 100 [ ];" SECOND);
 
     u[0].points_left = 1;
-    assert_int_equal(store->put_users(store, u, 1), 0);
+    assert_int_equal(store->put_users(store, u, 1, NULL), 0);
     u[0].version = 99;
-    assert_int_equal(store->put_users(store, u, 1), 0);
+    assert_int_equal(store->put_users(store, u, 1, NULL), 0);
     assert_users("ann p-1 15 8 7 86400 -10 1 0 100 [ ];" SECOND);
 
     u[0].version = 101;
     u[0].window_end = 0;
-    assert_int_equal(store->put_users(store, u, 1), 0);
+    assert_int_equal(store->put_users(store, u, 1, NULL), 0);
     assert_users("ann p-1 15 1 7 0 -10 1 0 101 [ ];" SECOND);
 }
 
@@ -207,7 +207,7 @@ of_one_batch_the_newest_stands_in_any_order(void **state)
         u[i].spent = 100 + (i + 1) % 3;
     }
 
-    assert_int_equal(store->put_users(store, u, 3), 0);
+    assert_int_equal(store->put_users(store, u, 3, NULL), 0);
     assert_users("ann p-1 15 8 102 86400 -10 1 0 102 [ ];");
 }
 
@@ -222,7 +222,7 @@ a_report_is_kept_once_and_blocks_both(void **state)
 
     r[0] = report('b', "ann", "bob");
     r[1] = report('b', "bob", "ann");
-    assert_int_equal(store->put_users(store, &u, 1), 0);
+    assert_int_equal(store->put_users(store, &u, 1, NULL), 0);
     assert_int_equal(store->put_reports(store, r, 1), 0);
     assert_int_equal(store->put_reports(store, r, 2), 0);
     r[0] = report('c', "ann", "cem");
@@ -246,7 +246,7 @@ a_report_is_kept_once_and_blocks_both(void **state)
 
     /* whom the store knew by a block alone is written like any other */
     u = user("cem", 1);
-    assert_int_equal(store->put_users(store, &u, 1), 0);
+    assert_int_equal(store->put_users(store, &u, 1, NULL), 0);
     assert_users("ann p-1 0 0 0 0 0 0 0 0 [ bob cem ];"
                  "bob p-1 15 8 7 86400 -10 1 0 5 [ ann ];"
                  "cem p-1 15 8 7 86400 -10 1 0 1 [ ann ];");
@@ -364,7 +364,7 @@ rubbish_in_the_file_is_left_out(void **state)
 
     (void) state;
 
-    assert_int_equal(store->put_users(store, &u, 1), 0);
+    assert_int_equal(store->put_users(store, &u, 1, NULL), 0);
     execute("INSERT INTO users (userId, pool) VALUES"
             " ('', 'p-1'), ('b', 'No Pool'), (x'ff', 'p-1'),"
             " (hex(zeroblob(200)), 'p-1');"
@@ -416,7 +416,7 @@ a_file_of_the_first_layout_gets_what_it_lacks(void **state)
     assert_int_equal(store->init(store), 0);
     assert_int_equal(store->count(store), 1);
     assert_int_equal(store->write(store, &s, 1), 0);
-    assert_int_equal(store->put_users(store, &u, 1), 0);
+    assert_int_equal(store->put_users(store, &u, 1, NULL), 0);
     assert_int_equal(store->count(store), 2);
     assert_users("ann p-1 15 8 7 86400 -10 1 0 1 [ ];");
 }
@@ -442,7 +442,7 @@ processes_of_one_host_share_it(void **state)
 
             s.session_id[0] = (char) ('a' + j % 20);
             while (own->write(own, &s, 1) != 0
-                   || own->put_users(own, &u, 1) != 0)
+                   || own->put_users(own, &u, 1, NULL) != 0)
             {
                 usleep(1000);
             }
@@ -476,7 +476,7 @@ failures_of_every_call_are_told(void **state)
     assert_int_equal(none->init(none), -1);
     assert_string_equal(none->error,
                         "opening it: unable to open database file");
-    assert_int_equal(none->put_users(none, &u, 1), -1);
+    assert_int_equal(none->put_users(none, &u, 1, NULL), -1);
     assert_int_equal(none->put_reports(none, &r, 1), -1);
     assert_int_equal(none->each_user(none, on_user, NULL), -1);
     assert_int_equal(none->history_of(none, "ann", 0, out, 1), -1);

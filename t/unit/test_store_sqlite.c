@@ -305,17 +305,17 @@ a_last_session_that_redis_has_forgotten_stays(void **state)
 
     user.version = 1;
     user.last_session = 1795334400;
-    assert_int_equal(store->put_users(store, &user, 1), 0);
+    assert_int_equal(store->put_users(store, &user, 1, NULL), 0);
 
     user.version = 2;
     user.last_session = 0;
-    assert_int_equal(store->put_users(store, &user, 1), 0);
+    assert_int_equal(store->put_users(store, &user, 1, NULL), 0);
     assert_query("SELECT version || '|' || lastSessionTimestamp FROM users",
                  "2|1795334400");
 
     user.version = 3;
     user.last_session = 1795334401;
-    assert_int_equal(store->put_users(store, &user, 1), 0);
+    assert_int_equal(store->put_users(store, &user, 1, NULL), 0);
     assert_query("SELECT version || '|' || lastSessionTimestamp FROM users",
                  "3|1795334401");
     store->close(store);

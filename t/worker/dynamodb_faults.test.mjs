@@ -154,6 +154,43 @@ test('a user who is throttled is told, and the others are written',
     assert.equal((await kept()).length, users.length);
   });
 
+test('a user whose record is invalid is set aside, and the others are written',
+  async () => {
+    const users = Array.from({ length: 40 }, (_, i) => user(`invalid-${i}`,
+      1));
+    const ids = users.map(({ userId }) => userId);
+    faults.on('UpdateItem', ({ body, forward }) => (
+      body.Key.userId.S === 'invalid-3'
+        ? refusal('ValidationException') : forward()));
+    const { told } = await store.must('put_users', { records: users });
+    assert.deepEqual(told, ['invalid-3']);
+    assert.deepEqual((await dynamo.items(`${PREFIX}users`))
+      .map(({ userId }) => userId).filter((id) => ids.includes(id)).sort(),
+    ids.filter((id) => id !== 'invalid-3').sort());
+    assert.match(store.log, /a change of a user invalid: it is kept by Redis/);
+    assert.doesNotMatch(store.log, /invalid-3/);
+  });
+
+test('a block that is invalid stops no report', async () => {
+  faults.on('UpdateItem', ({ body, forward }) => (
+    body.Key.userId.S === 'odd' ? refusal('ValidationException') : forward()));
+  await store.must('put_reports', { records: [
+    report(1, 'odd', 'bob'), report(2, 'eve', 'fay')] });
+  const kept = (await dynamo.items(`${PREFIX}reports`)).map(
+    ({ reporter }) => reporter);
+  assert.ok(kept.includes('odd') && kept.includes('eve'));
+});
+
+test('a table that has never taken a user sets nobody aside', async () => {
+  const other = open();
+  faults.on('UpdateItem', () => refusal('ValidationException'));
+  const { result, error, told } = await other.do('put_users',
+    { records: [user('a', 1), user('b', 1)] });
+  await other.end();
+  assert.deepEqual([result, told], [-1, []]);
+  assert.equal(error, 'writing: UpdateItem: status 400 ValidationException');
+});
+
 // --- what a batch leaves undone
 
 test('unprocessed items are sent again until all are there', async () => {

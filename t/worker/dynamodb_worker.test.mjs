@@ -8,7 +8,9 @@ import { after, before, test } from 'node:test';
 
 import { QueryCommand } from '@aws-sdk/client-dynamodb';
 
-import { KEY, newDynamo, plain, REGION } from '../node/dynamodb.mjs';
+import {
+  KEY, newDynamo, plain, refusal, REGION, startFaults,
+} from '../node/dynamodb.mjs';
 import { newSid } from '../node/pool.mjs';
 import { binary, startStage, until } from '../node/worker.mjs';
 
@@ -32,8 +34,8 @@ after(async () => {
   await dynamo?.stop();
 });
 
-const settings = () => ({
-  history: `dynamodb region=${REGION} endpoint=${dynamo.endpoint} prefix=e- `
+const settings = (endpoint = dynamo.endpoint) => ({
+  history: `dynamodb region=${REGION} endpoint=${endpoint} prefix=e- `
     + 'timeout=1s',
   absence: '1s',
 });
@@ -142,6 +144,31 @@ test('export tells the same', async () => {
   assert.deepEqual(ids(told), ids(kept.filter(
     (item) => item.expiresAt > Date.now() / 1000)));
 });
+
+test('a user whom DynamoDB refuses is a dead letter, and holds up nobody',
+  async () => {
+    const faults = await startFaults(dynamo.endpoint);
+    faults.on('UpdateItem', ({ body, forward }) => (
+      body.Key.userId.S === 'odd' ? refusal('ValidationException')
+        : forward()));
+    await Promise.all(stage.workers.map((worker) => worker.end('SIGKILL')));
+    await stage.join('odd', ...Array.from({ length: 7 }, (_, i) => `even-${i}`));
+    const worker = await stage.worker(settings(faults.endpoint));
+    await until(async () => await pool.client.zcard(pool.key('dirty')) === 0,
+      'all are written or set aside', 60000);
+    const letters = (await pool.client.xrange(pool.key('dead'), '-', '+'))
+      .map(([, fields]) => fields.join(' '));
+    // once more when they are matched
+    assert.ok(letters.length >= 1);
+    letters.forEach((letter) => assert.match(letter,
+      /^kind user from dirty what "odd" reason the store refuses the user/));
+    assert.match(worker.log, /the store refuses the user, a dead letter now/);
+    const kept = (await dynamo.items('e-users')).map(({ userId }) => userId);
+    assert.ok(!kept.includes('odd'));
+    assert.equal(kept.filter((id) => id.startsWith('even-')).length, 7);
+    await worker.end('SIGKILL');
+    await faults.stop();
+  });
 
 test('nothing secret is in a log', () => {
   for (const worker of stage.workers) {

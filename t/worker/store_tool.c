@@ -142,14 +142,17 @@ on_report(void *data, const convo_store_report_t *p)
 }
 
 
-/* Writes the records of a command with one call. */
+/* Writes the records of a command with one call; told are the users who were
+ * refused. */
 static int64_t
-put(convo_store_t *store, const char *what, const json_t *records)
+put(convo_store_t *store, const char *what, const json_t *records,
+    json_t *told)
 {
     size_t n = json_array_size(records);
     convo_store_session_t *sessions = calloc(n + 1, sizeof(*sessions));
     convo_store_user_t *users = calloc(n + 1, sizeof(*users));
     convo_store_report_t *reports = calloc(n + 1, sizeof(*reports));
+    char *refused = calloc(n + 1, 1);
     int64_t result;
 
     for (size_t i = 0; i < n; i++) {
@@ -161,14 +164,21 @@ put(convo_store_t *store, const char *what, const json_t *records)
     if (strcmp(what, "write") == 0) {
         result = store->write(store, sessions, n);
     } else if (strcmp(what, "put_users") == 0) {
-        result = store->put_users(store, users, n);
+        result = store->put_users(store, users, n, refused);
     } else {
         result = store->put_reports(store, reports, n);
+    }
+
+    for (size_t i = 0; i < n; i++) {
+        if (refused[i]) {
+            json_array_append_new(told, json_string(users[i].user_id));
+        }
     }
 
     free(sessions);
     free(users);
     free(reports);
+    free(refused);
 
     return result;
 }
@@ -224,7 +234,7 @@ run(convo_store_t *store, const json_t *command, json_t *told)
         return store->each_report(store, since, now, on_report, &listener);
     }
 
-    return put(store, what, json_object_get(command, "records"));
+    return put(store, what, json_object_get(command, "records"), told);
 }
 
 
