@@ -1,31 +1,41 @@
 // What it costs NGINX to know who asks: the same bytes from the same content
 // handler (empty_gif), to requests with the same headers, with and without
-// convo_auth. One NGINX process serves, wrk asks over 16 connections; counted
-// is the CPU time of that process by the requests it served (stub_status).
+// convo_auth. One NGINX process serves on the first core, wrk asks over 16
+// connections from the second; counted is the CPU time of that process by the
+// requests it served (stub_status).
 //
-// Tokens that were seen cost a hash and the checks of their claims; a new one
-// costs an RSA-2048 verification, so that case stands beside the bare handler
-// plus one verification by the same OpenSSL (`openssl speed`). There each run
-// has a fresh NGINX, to which every token is new.
+// A new token costs an RSA-2048 verification, so that case stands beside the
+// bare handler plus one verification by the same OpenSSL (`openssl speed`).
+// There each run has a fresh NGINX, to which every token is new.
+//
+// In the same rounds run what people use instead, each beside the same bare
+// handler: NGINX's Lua (contenders/verify.lua), and Node with aws-jwt-verify
+// (contenders/node.mjs).
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
+import { freePort } from '../t/node/redis.mjs';
 import {
-  cpuUs, execute, folder, inTurns, load, makeIssuer, row, served, startEdge,
+  bench, cpuUs, execute, folder, inTurns, load, makeIssuer, ready, row,
+  served, start, startEdge,
 } from './lib.mjs';
 
 export const title = 'Authenticated requests';
 
-const ROUNDS = 7;
+const ROUNDS = 9;
 const SECONDS = 1;
-const NEW_ROUNDS = 5;
+const NEW_ROUNDS = 7;
 const NEW_TOKENS = 6000;
 const NEW_SECONDS = 1;                  // or less, when all were sent
 const ROTATION = 1000;
 
-function startAuthEdge(issuer) {
+const LUA = ['ndk_http', 'ngx_http_lua']
+  .map((name) => `/usr/lib/nginx/modules/${name}_module.so`);
+
+function startConvo(issuer) {
   return startEdge({
+    main: 'worker_cpu_affinity 01;',
     http: `${issuer.http}
     convo_auth_cache zone=tokens:16m;`,
     server: `
@@ -34,41 +44,103 @@ function startAuthEdge(issuer) {
   });
 }
 
-// CPU µs a request.
-async function cost(edge, location, tokens, how) {
-  const [requests, cpu] = [await served(edge.url), cpuUs(edge.pid)];
-  await load(`${edge.url}${location}`, tokens, how);
-  const spent = cpuUs(edge.pid) - cpu;
-  return spent / (await served(edge.url) - requests - 1);
+function startLua(issuer) {
+  const options = `pem = "${issuer.pem}", issuer = "${issuer.url}",
+            client = "${issuer.client}", kid = "bench"`;
+  return startEdge({
+    main: 'worker_cpu_affinity 01;',
+    modules: LUA,
+    http: `
+    lua_package_path "${bench}/contenders/?.lua;;";
+    init_by_lua_block {
+        local verify = require "verify"
+        cached = verify.new{${options}, tokens = 10000}
+        uncached = verify.new{${options}}
+    }`,
+    server: `
+        location = /cached {
+            access_by_lua_block { cached:check() }
+            empty_gif;
+        }
+        location = /uncached {
+            access_by_lua_block { uncached:check() }
+            empty_gif;
+        }`,
+  });
 }
 
-async function seen(edge, tokens) {
-  const run = (location, seconds) => cost(edge, location, tokens, { seconds });
-  await run('/bare', 1);
-  await run('/auth', 1);
-  return inTurns(ROUNDS, {
-    auth: () => run('/auth', SECONDS), bare: () => run('/bare', SECONDS),
-  });
+async function startNode(issuer) {
+  const port = await freePort();
+  const server = start('taskset', '-c', '0', 'node',
+    path.join(bench, 'contenders/node.mjs'), port, issuer.keys, issuer.url,
+    issuer.client);
+  const url = `http://127.0.0.1:${port}`;
+  await ready('Node', () => served(url).catch(() => 0));
+  return { url, pid: server.pid, end: server.end };
+}
+
+// CPU µs a request.
+async function cost(server, location, tokens, how) {
+  const [requests, cpu] = [await served(server.url), cpuUs(server.pid)];
+  await load(`${server.url}${location}`, tokens, how);
+  const spent = cpuUs(server.pid) - cpu;
+  return spent / (await served(server.url) - requests - 1);
+}
+
+// Tokens that were seen: each thing runs once before it counts.
+async function seen({ convo, lua, node }, tokens) {
+  const run = (server, location) => () =>
+    cost(server, location, tokens, { seconds: SECONDS });
+  const things = {
+    convo: run(convo, '/auth'), bare: run(convo, '/bare'),
+    cached: run(lua, '/cached'), uncached: run(lua, '/uncached'),
+    node: run(node, '/'),
+  };
+  await inTurns(1, things);
+  return inTurns(ROUNDS, things);
 }
 
 async function fresh(issuer, tokens) {
-  const run = async (location) => {
-    const edge = await startAuthEdge(issuer);
-    const spent = await cost(edge, location, tokens,
+  const run = (location) => async () => {
+    const server = await startConvo(issuer);
+    const spent = await cost(server, location, tokens,
       { seconds: NEW_SECONDS, once: true });
-    await edge.end();
+    await server.end();
     return spent;
   };
-  return inTurns(NEW_ROUNDS, {
-    auth: () => run('/auth'), bare: () => run('/bare'), verify: verification,
+  const each = await inTurns(NEW_ROUNDS, {
+    convo: run('/auth'), bare: run('/bare'),
+    verify: verification,
   });
+  each.floor = each.bare.map((bare, round) => bare + each.verify[round]);
+  return each;
 }
 
 // CPU µs of one RSA-2048 verification: openssl counts its own user time.
 async function verification() {
-  const { stdout } = await execute('openssl',
-    ['speed', '-mr', '-seconds', '1', 'rsa2048']);
+  const { stdout } = await execute('taskset', ['-c', '0',
+    'openssl', 'speed', '-mr', '-seconds', '1', 'rsa2048']);
   return 1e6 / Number(/^\+F2:\d+:2048:[\d.]+:([\d.]+)$/m.exec(stdout)[1]);
+}
+
+function rows(one, some, each) {
+  const of = (what, a, b, beside = 'the bare handler') =>
+    row(what, beside, 'CPU µs a request', a, b);
+  const floor = 'the bare handler + one RSA-2048 verification';
+  const any = some.bare.map(
+    (bare, round) => bare + each.verify[round % each.verify.length]);
+  const rotation = `${ROTATION} tokens in rotation`;
+  return [
+    of('`convo_auth on`, one token again and again', one.convo, one.bare),
+    of('Lua that remembers tokens, one token', one.cached, one.bare),
+    of('Lua that does not, one token', one.uncached, one.bare),
+    of('Node with aws-jwt-verify, one token', one.node, one.bare),
+    of(`\`convo_auth on\`, ${rotation}`, some.convo, some.bare),
+    of(`Lua that remembers tokens, ${rotation}`, some.cached, some.bare),
+    of('`convo_auth on`, every token new', each.convo, each.floor, floor),
+    of('Lua that does not, any token', some.uncached, any, floor),
+    of('Node with aws-jwt-verify, any token', some.node, any, floor),
+  ];
 }
 
 export async function measure(progress) {
@@ -81,30 +153,30 @@ export async function measure(progress) {
   progress(`signing ${NEW_TOKENS} tokens`);
   const tokens = Array.from({ length: NEW_TOKENS }, issuer.token);
 
-  const edge = await startAuthEdge(issuer);
+  const servers = {
+    convo: await startConvo(issuer), lua: await startLua(issuer),
+    node: await startNode(issuer),
+  };
   progress('one token, again and again');
-  const one = await seen(edge, file('one', tokens.slice(0, 1)));
+  const one = await seen(servers, file('one', tokens.slice(0, 1)));
   progress(`${ROTATION} tokens in rotation`);
-  const some = await seen(edge, file('some', tokens.slice(0, ROTATION)));
-  await edge.end();
+  const some = await seen(servers, file('some', tokens.slice(0, ROTATION)));
+  for (const server of Object.values(servers)) {
+    await server.end();
+  }
 
   progress('every token new');
   const each = await fresh(issuer, file('each', tokens));
-  const floor = each.bare.map((bare, round) => bare + each.verify[round]);
 
   return {
     text: `
 A token of ${tokens[0].length} bytes in the Authorization header, verified
 tokens kept in a zone (\`convo_auth_cache\`), keys from a file. The bare handler
-gets the same requests. One RSA-2048 verification is \`openssl speed\`'s.`,
-    rows: [
-      row('`convo_auth on`, one token again and again', 'the bare handler',
-        'CPU µs a request', one.auth, one.bare),
-      row(`\`convo_auth on\`, ${ROTATION} tokens in rotation`,
-        'the bare handler', 'CPU µs a request', some.auth, some.bare),
-      row('`convo_auth on`, every token new',
-        'the bare handler + one RSA-2048 verification', 'CPU µs a request',
-        each.auth, floor),
-    ],
+gets the same requests, and so do the others: NGINX's Lua with luaossl and
+lua-cjson, which remembers verified tokens in lua-resty-lrucache or does not,
+and Node with AWS's own aws-jwt-verify, which never does. All check signature,
+issuer, client, use, times and \`email_verified\`. One RSA-2048 verification is
+\`openssl speed\`'s.`,
+    rows: rows(one, some, each),
   };
 }

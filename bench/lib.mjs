@@ -4,7 +4,9 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -138,11 +140,14 @@ export function table(rows) {
 
 // --- processes
 
-// CPU time of a process of one thread so far, in µs: user and system, as in
+// CPU time of a process's threads so far, in µs: user and system, as in
 // /proc/PID/stat, but exact where that counts hundredths of a second.
 export function cpuUs(pid) {
-  const text = readFileSync(`/proc/${pid}/schedstat`, 'utf8');
-  return Number(text.split(' ')[0]) / 1000;
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const spent = threads.map((thread) => Number(
+    readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')
+      .split(' ')[0]));
+  return spent.reduce((sum, ns) => sum + ns, 0) / 1000;
 }
 
 // Memory of a process in bytes; pages it shares count in parts.
@@ -153,9 +158,14 @@ export function pssBytes(pid) {
 
 // --- the edge
 
-// Starts an NGINX of one worker process, with the edge and these directives
-// in "http" and "server". Gives its URL, the process that serves and end().
-export async function startEdge({ http = '', server = '' }) {
+const EDGE = `${root}/build/ngx_http_convo_module.so`;
+
+// Starts an NGINX of one worker process, with the edge (or other modules) and
+// these directives at the top, in "http" and in "server". Gives its URL, the
+// process that serves and end().
+export async function startEdge({
+  modules = [EDGE], main = '', http = '', server = '',
+}) {
   const dir = folder();
   const port = await freePort();
   const conf = path.join(dir, 'nginx.conf');
@@ -169,7 +179,8 @@ error_log stderr;
 pid ${dir}/nginx.pid;
 worker_processes 1;
 worker_rlimit_nofile 16384;
-load_module ${root}/build/ngx_http_convo_module.so;
+${modules.map((module) => `load_module ${module};`).join('\n')}
+${main}
 
 events {
     worker_connections 12000;
@@ -212,7 +223,8 @@ export async function served(url) {
 // --- tokens
 
 // An issuer of ID tokens shaped like Cognito's, with a key of its own. `http`
-// are the directives by which an edge takes them.
+// are the directives by which an edge takes them, `keys` and `pem` the files
+// in which others find the key.
 export function makeIssuer() {
   const { privateKey, publicKey } = generateKeyPairSync('rsa',
     { modulusLength: 2048 });
@@ -223,7 +235,11 @@ export function makeIssuer() {
   writeFileSync(file, JSON.stringify(
     { keys: [{ ...jwk, kid: 'bench', use: 'sig', alg: 'RS256' }] }));
 
+  const pem = path.join(folder(), 'key.pem');
+  writeFileSync(pem, publicKey.export({ type: 'spki', format: 'pem' }));
+
   return {
+    url, client, keys: file, pem,
     http: `
     convo_auth_issuer ${url};
     convo_auth_client ${client};
@@ -264,7 +280,7 @@ function sign(key, payload) {
 // for so many seconds, or with `once` at most until each was sent. Fails when
 // an answer is not 200.
 export async function load(url, tokens, { seconds, once = false }) {
-  const { stdout } = await execute('wrk', ['-t1', '-c16', `-d${seconds}s`,
+  const { stdout } = await execute('taskset', ['-c', '1', 'wrk', '-t1', '-c16', `-d${seconds}s`,
     '-s', path.join(bench, 'tokens.lua'), url, '--', tokens,
     once ? 'once' : 'again']);
   const trouble = /Non-2xx.*|Socket errors.*/.exec(stdout);
