@@ -145,7 +145,7 @@ call(convo_redis_t *redis, const convo_pool_t *pool, const event_t *event,
                                   event->what, event->psid.text,
                                   event->psid.len, event->at_ms);
     } else {
-        convo_session_fail(redis, pool, session, event->at_ms);
+        convo_session_fail(redis, pool, session, event->at_ms, "told");
     }
 }
 

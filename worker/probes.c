@@ -8,12 +8,11 @@
  * interval, so that workers share them without asking twice, and what one of
  * them took and did not see through is asked again by any worker then.  Every
  * script that is called may be called twice.
- * LiveKit down: nothing is concluded and nothing is taken until it answers
- * (back-off with jitter).  A session whose room is gone when it is back ended
- * when LiveKit was first asked in vain since it last had a room: nobody could
- * talk from then on.  That is not said of a session that was matched since.
- * Nor is it of any once a room from before is still there: LiveKit lost none,
- * only its API failed, and people talk without that.
+ * LiveKit down: it is asked for nothing but whether it answers (back-off with
+ * jitter), and of the sessions that are due Redis notes since when LiveKit has
+ * not told of them.  One whose room is gone when LiveKit is back ended then:
+ * nobody could talk from then on.  Of one whose room is there it is forgotten:
+ * only LiveKit's API failed, and people talk without that.
  *
  * The answer of LiveKit and the events of webhooks pass each other on the
  * way.  Redis is therefore read first (its time is T), then LiveKit is asked,
@@ -55,6 +54,7 @@
 
 #define PASS_MS          250
 #define BATCH            CONVO_SESSIONS_MAX
+#define REPAIRS          5 /* of one session: two on each side, and its room */
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_LIMIT_MS 5000
 
@@ -73,13 +73,13 @@ typedef struct {
 
 typedef struct {
     enum { STRANGE, OVER, GOES_ON } state;
-    int64_t committed; /* LiveKit had its room then */
+    int missed; /* LiveKit did not tell of it when it was last asked */
     side_t side[2];
 } known_t;
 
 /* What a call of a script was about. */
 typedef struct {
-    const convo_session_t *session;
+    const convo_session_t *session; /* NULL: nothing to tell */
     int side;
     const char *what; /* "joined", "left"; NULL: the room is gone */
 } repair_t;
@@ -89,10 +89,7 @@ typedef struct {
     convo_redis_t *redis;
     convo_room_service_t *service;
     convo_backoff_t backoff;
-    int down;          /* LiveKit */
-    int64_t down_at;   /* since when, by Redis's clock; 0: it was not */
-    int64_t down_till; /* until when rooms gone are put down to that */
-    int64_t room_at;   /* when LiveKit had a room of ours, for all we know */
+    int down; /* LiveKit */
 
     /* the batch */
     int64_t now;      /* T */
@@ -103,7 +100,7 @@ typedef struct {
     known_t known[BATCH];
     convo_room_t rooms[BATCH];
     convo_room_state_t states[BATCH];
-    repair_t repairs[BATCH * 4];
+    repair_t repairs[BATCH * REPAIRS];
 } probes_t;
 
 
@@ -208,7 +205,7 @@ read_known(known_t *known, const redisReply *reply)
         take_known(&known->side[i].also, fields[2]);
     }
 
-    known->committed = convo_reply_int(reply->element[7]);
+    known->missed = reply->element[7]->type == REDIS_REPLY_STRING;
 }
 
 
@@ -218,7 +215,7 @@ read_sessions(probes_t *self, const convo_pool_t *pool)
 {
     static const char *const fields[] = {
         "state", "here_a", "psid_a", "also_a", "here_b", "psid_b", "also_b",
-        "committed",
+        "missed",
     };
     convo_redis_t *redis = self->redis;
 
@@ -272,7 +269,7 @@ keep_going(probes_t *self, const convo_pool_t *pool)
         } else if (self->known[i].state == STRANGE
                    || !convo_session_found(session))
         {
-            convo_session_fail(redis, pool, session, self->now);
+            convo_session_fail(redis, pool, session, self->now, "found");
 
         } else {
             self->sessions[kept] = *session;
@@ -288,73 +285,26 @@ keep_going(probes_t *self, const convo_pool_t *pool)
 
 /* --- what LiveKit says --- */
 
-/* A failure is a new one when LiveKit has had a room since the last. */
-static void
-note_down(probes_t *self)
-{
-    self->down = 1;
-    self->down_till = 0;
-
-    for (size_t i = 0; i < self->n; i++) {
-        if (self->known[i].committed > self->room_at) {
-            self->room_at = self->known[i].committed;
-        }
-    }
-
-    if (self->down_at <= self->room_at) {
-        self->down_at = self->now;
-    }
-}
-
-
-/* Once LiveKit is back, it takes so long to ask about each session. */
-static void
-note_up(probes_t *self)
-{
-    if (self->down_at > 0 && self->down_till == 0) {
-        self->down_till = self->now + 2 * self->config->probe_interval_ms;
-    }
-
-    if (self->now > self->down_till) {
-        self->down_at = 0;
-    }
-
-    for (size_t i = 0; i < self->n; i++) {
-        if (self->states[i].result != CONVO_ROOM_OK
-            || !self->states[i].exists)
-        {
-            continue;
-        }
-
-        self->room_at = self->now;
-        if (self->known[i].committed < self->down_at) {
-            self->down_at = 0;
-        }
-    }
-}
-
-
 static void
 ask(probes_t *self, const convo_pool_t *pool)
 {
     size_t unknown = 0;
-    int result;
 
     for (size_t i = 0; i < self->n; i++) {
         convo_room(self->rooms[i].name, pool->name, pool->len,
                    self->sessions[i].sid);
     }
 
-    result = convo_room_service_look(self->service, self->rooms, self->n,
-                                     self->states);
-    self->answered = self->now + monotonic_ms() - self->read_at;
-
-    if (result == 0) {
+    if (convo_room_service_look(self->service, self->rooms, self->n,
+                                self->states)
+        == 0)
+    {
         convo_backoff_reset(&self->backoff);
-        note_up(self);
     } else {
-        note_down(self);
+        self->down = 1;
     }
+
+    self->answered = self->now + monotonic_ms() - self->read_at;
 
     for (size_t i = 0; i < self->n; i++) {
         unknown += self->states[i].result != CONVO_ROOM_OK;
@@ -433,11 +383,26 @@ repair_side(probes_t *self, const convo_pool_t *pool, size_t index, int side)
 
 
 static void
+call_miss(probes_t *self, const convo_pool_t *pool, size_t index,
+          int64_t at_ms)
+{
+    self->repairs[convo_redis_calls(self->redis)] = (repair_t){ 0 };
+    convo_session_miss(self->redis, pool, &self->sessions[index], at_ms);
+}
+
+
+static void
 repair_session(probes_t *self, const convo_pool_t *pool, size_t index)
 {
     const convo_room_state_t *state = &self->states[index];
-    int since = self->down_at > 0
-                && self->down_at > self->known[index].committed;
+    int missed = self->known[index].missed;
+
+    if (state->exists && missed) {
+        call_miss(self, pool, index, 0);
+    }
+    if (!state->exists && state->result != CONVO_ROOM_OK && !missed) {
+        call_miss(self, pool, index, self->now);
+    }
 
     if (state->result != CONVO_ROOM_OK) {
         return;
@@ -452,20 +417,23 @@ repair_session(probes_t *self, const convo_pool_t *pool, size_t index)
     self->repairs[convo_redis_calls(self->redis)]
         = (repair_t){ .session = &self->sessions[index] };
     convo_session_fail(self->redis, pool, &self->sessions[index],
-                       since ? self->down_at : self->answered);
+                       self->answered, "found");
 }
 
 
 static void
 tell(const repair_t *repair, const redisReply *reply)
 {
-    const char *sid = repair->session->sid;
+    const char *sid;
 
     if (convo_reply_failed(reply, "probes", "a repair")
-        || convo_reply_is(reply, "ignored") || convo_reply_is(reply, "ended"))
+        || repair->session == NULL || convo_reply_is(reply, "ignored")
+        || convo_reply_is(reply, "ended"))
     {
         return;
     }
+
+    sid = repair->session->sid;
 
     if (repair->what == NULL) {
         convo_log(CONVO_LOG_WARN, "probes",
@@ -530,17 +498,46 @@ probe(probes_t *self, const convo_pool_t *pool)
 }
 
 
+/* Notes of the sessions that are due that LiveKit does not tell of them. */
+static void
+miss_due(probes_t *self, const convo_pool_t *pool, int64_t asked_ms)
+{
+    convo_redis_t *redis = self->redis;
+
+    do {
+        take(self, pool);
+        convo_redis_begin(redis);
+
+        for (size_t i = 0; i < self->n; i++) {
+            convo_session_miss(redis, pool, &self->sessions[i], asked_ms);
+        }
+    } while (self->n > 0 && convo_redis_run(redis) == 0 && self->n == BATCH
+             && !convo_stopping());
+}
+
+
 static void
 probe_livekit(probes_t *self)
 {
+    int64_t asked_ms = -1;
+
     if (convo_stop_wait(convo_backoff_next(&self->backoff))) {
         return;
+    }
+
+    if (convo_redis_ready(self->redis) == 0) {
+        asked_ms = convo_redis_now(self->redis);
     }
 
     if (convo_room_service_probe(self->service) == 0) {
         self->down = 0;
         convo_log(CONVO_LOG_WARN, "probes",
                   "LiveKit answers: asking about sessions again");
+        return;
+    }
+
+    for (size_t i = 0; asked_ms > 0 && i < self->config->npools; i++) {
+        miss_due(self, &self->config->pools[i], asked_ms);
     }
 }
 

@@ -145,12 +145,25 @@ convo_session_participant(convo_redis_t *redis, const convo_pool_t *pool,
 
 void
 convo_session_fail(convo_redis_t *redis, const convo_pool_t *pool,
-                   const convo_session_t *session, int64_t at_ms)
+                   const convo_session_t *session, int64_t at_ms,
+                   const char *how)
 {
     convo_redis_script(redis, CONVO_SCRIPT_FAIL_SESSION);
     convo_session_keys(redis, pool, session);
     convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
     convo_session_args(redis, pool, session);
+    convo_redis_int(redis, at_ms);
+    convo_redis_str(redis, how);
+}
+
+
+void
+convo_session_miss(convo_redis_t *redis, const convo_pool_t *pool,
+                   const convo_session_t *session, int64_t at_ms)
+{
+    convo_redis_script(redis, CONVO_SCRIPT_MISS);
+    convo_redis_key(redis, pool, CONVO_KEY_SESSION, session->sid,
+                    CONVO_SID_LEN);
     convo_redis_int(redis, at_ms);
 }
 

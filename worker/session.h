@@ -58,13 +58,18 @@ void convo_session_args(convo_redis_t *redis, const convo_pool_t *pool,
  *
  * participant: side 0 (a) or 1 (b); what is "joined" or "left"; psid, any
  * bytes, LiveKit's participant sid; at_ms by LiveKit's clock.
- * fail_session: at_ms is when the room went.
+ * fail_session: at_ms is when the room went ("told"), or was seen to be gone
+ * ("found"), as how says.
+ * miss: at_ms is when LiveKit was asked in vain; 0: the room is there.
  */
 void convo_session_participant(convo_redis_t *redis, const convo_pool_t *pool,
                                const convo_session_t *session, int side,
                                const char *what, const char *psid,
                                size_t psid_len, int64_t at_ms);
 void convo_session_fail(convo_redis_t *redis, const convo_pool_t *pool,
+                        const convo_session_t *session, int64_t at_ms,
+                        const char *how);
+void convo_session_miss(convo_redis_t *redis, const convo_pool_t *pool,
                         const convo_session_t *session, int64_t at_ms);
 void convo_session_look(convo_redis_t *redis, const convo_pool_t *pool,
                         const convo_session_t *session);

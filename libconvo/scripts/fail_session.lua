@@ -1,10 +1,12 @@
 -- The room is gone though the session was not over: it ends now, for both. If
 -- somebody had gone before, they left then; if its deadline has passed, that
--- was its end.
+-- was its end; if LiveKit has not answered for a while, it went with that.
 --
 -- KEYS: session user_a user_b sessions closing ended history_a history_b
 --       probes dirty
--- ARGV: sid room at_ms
+-- ARGV: sid room at_ms how
+--   how   "told": at_ms is when it went, by LiveKit's clock; "found": at_ms is
+--         when it was seen to be gone, and LiveKit may have been away before
 -- returns   "failed", "left", "time_up", "ended" (also when there is no such
 --           session), or "broken" (look will be told so, too)
 
@@ -37,7 +39,8 @@ if session.state == 'live' and side then
 end
 
 -- no sooner than it began
-local at = math.max(clamp_time(session, tonumber(ARGV[3]), now),
+local went = ARGV[4] == 'found' and session.missed or ARGV[3]
+local at = math.max(clamp_time(session, tonumber(went), now),
     tonumber(session.start) or 0)
 local reason = session.ends and at == tonumber(session.ends) and 'time_up'
     or 'failed'

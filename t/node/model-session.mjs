@@ -303,7 +303,7 @@ export class Model extends PoolModel {
     return { [side]: 'left', [other(side)]: 'peer_left' };
   }
 
-  failSession({ sid }, time) {
+  failSession({ sid }, time, how) {
     if (this.isBroken(sid)) {
       this.due.set(sid, this.now);
       return 'broken';
@@ -317,10 +317,24 @@ export class Model extends PoolModel {
       this.end(sid, gone.at, this.leftBy(gone.side));
       return 'left';
     }
-    const at = Math.max(this.clamp(session, time), session.start ?? 0);
+    const went = how === 'found' ? session.missed ?? time : time;
+    const at = Math.max(this.clamp(session, went), session.start ?? 0);
     const reason = at === session.ends ? 'time_up' : 'failed';
     this.end(sid, at, { a: reason, b: reason });
     return reason;
+  }
+
+  miss({ sid }, time) {
+    const session = this.sessions.get(sid);
+    if (!this.goesOn(sid) || (session.missed === undefined) === (time === 0)) {
+      return 0;
+    }
+    if (time === 0) {
+      delete session.missed;
+    } else {
+      session.missed = Math.min(time, this.now);
+    }
+    return 1;
   }
 
   leave(sub) {

@@ -171,10 +171,14 @@ export class Pool {
       [session.sid, this.room(session.sid)]);
   }
 
-  failSession(session, at) {
+  failSession(session, at, how = 'told') {
     return this.run('fail_session',
       [...this.endKeys(session), this.key('dirty')],
-      [session.sid, this.room(session.sid), at]);
+      [session.sid, this.room(session.sid), at, how]);
+  }
+
+  miss({ sid }, at) {
+    return this.run('miss', [this.key('session', sid)], [at]);
   }
 
   async report(sub, sid, reason = 'rude', named = null) {

@@ -532,7 +532,9 @@ const transitions = Object.entries({
   look: [3, () => both('look', aSession())],
   lookAtDue: [6, lookAtDue],
   failSession: [1, () => both('failSession', aSession(),
-    model.now - below(MINUTE))],
+    model.now - below(MINUTE), pick(['told', 'found']))],
+  miss: [2, () => both('miss', aSession(),
+    pick([0, model.now - below(MINUTE), model.now + MINUTE]))],
   silence: [1, () => {
     const sub = pick(subs);
     return both('silence', sub, model.user(sub).ticket ?? '1.1:ann',

@@ -183,7 +183,8 @@ async function lookAt() {
 async function failRoom() {
   const session = someSession();
   if (session) {
-    await pool.failSession(session, await pool.now() - below(60000));
+    await pool.miss(session, pick([0, await pool.now() - below(60000)]));
+    await pool.failSession(session, await pool.now() - below(60000), 'found');
   }
 }
 

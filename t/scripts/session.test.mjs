@@ -395,6 +395,47 @@ test('the room fails: a session ends no sooner than it began', async () => {
   assert.deepEqual(await lastOf('a'), ['idle', 'failed', '0', '0', '15']);
 });
 
+test('a room that is found to be gone went when LiveKit was first missed',
+  async () => {
+    const session = await pool.live('a', 'b', 130000);
+    const start = Number((await pool.session(session.sid)).start);
+    const missed = async () => (await pool.session(session.sid)).missed;
+    assert.equal(await pool.miss(session, start + 10000), 1);
+    assert.equal(await pool.miss(session, 0), 1);
+    assert.equal(await pool.miss(session, 0), 0);
+    assert.equal(await missed(), undefined);
+    assert.equal(await pool.miss(session, start + 61000), 1);
+    assert.equal(await pool.miss(session, start + 70000), 0);
+    assert.equal(await missed(), String(start + 61000));
+    assert.equal(await pool.failSession(session, start + 125000, 'found'),
+      'failed');
+    assert.deepEqual(await lastOf('a'), ['idle', 'failed', '61', '2', '13']);
+    assert.equal(await pool.miss(session, 0), 0);
+  });
+
+test('... but LiveKit itself knows better when it went', async () => {
+  const session = await pool.live('a', 'b', 130000);
+  const start = Number((await pool.session(session.sid)).start);
+  await pool.miss(session, start + 10000);
+  assert.equal(await pool.failSession(session, start + 61000, 'told'),
+    'failed');
+  assert.deepEqual(await lastOf('a'), ['idle', 'failed', '61', '2', '13']);
+});
+
+test('... and it is missed between the commit and now', async () => {
+  const session = await pool.live('a', 'b', 5000);
+  const start = Number((await pool.session(session.sid)).start);
+  await pool.miss(session, 1);
+  await pool.failSession(session, start + 4000, 'found');
+  assert.equal((await pool.session(session.sid)).ended, String(start));
+
+  const late = await pool.pair('c', 'd');
+  await pool.miss(late, await pool.now() + 60000);
+  assert.ok(Number((await pool.session(late.sid)).missed) <= await pool.now());
+  await client.set(pool.key('session', 'x'), 'no hash');
+  assert.equal(await pool.miss({ sid: 'x' }, 5), 0);
+});
+
 test('the room finishes after one went: they left then', async () => {
   const session = await pool.live('a', 'b', 130000);
   const start = Number((await pool.session(session.sid)).start);

@@ -192,16 +192,60 @@ test('LiveKit is killed: the session ended when it went', async () => {
     `killed ${killed - start}, back ${back - start}, ended ${ended - start}`);
 });
 
-// LiveKit's API fails every other time from now on. seen(sid) is when it last
-// had, and said so, the room of a session; steady() ends it.
+test('... also for a worker that has never seen it', async () => {
+  const log = await worker({ probe_interval: '1s' });
+  const { sid } = await talk('ann', 'bob');
+  await stage.livekit.stop('SIGKILL');
+  const { missed } = await until(async () => {
+    const session = await pool.session(sid);
+    return session.missed && session;
+  }, 'it is missed');
+  await log.end('SIGKILL');
+  await worker({ probe_interval: '1s' });
+  await sleep(3000);
+  assert.equal((await pool.session(sid)).missed, missed);
+
+  await stage.livekit.start(stage.dir);
+  await stage.state('ann', 'idle');
+  assert.equal((await pool.session(sid)).ended, missed);
+});
+
+test('while LiveKit is away, sessions that come to be asked about are noted',
+  async () => {
+    const log = await worker({ probe_interval: '1s' });
+    const first = await match('ann', 'bob');
+    const other = await match('cat', 'dan');
+    await pool.client.zadd(pool.key('probes'), await pool.now() + 3000, other);
+    await stage.livekit.stop('SIGKILL');
+    await log.logged(/LiveKit says nothing of 1 of 1 rooms/);
+    assert.equal((await pool.session(other)).missed, undefined);
+    const missed = await until(async () => (await pool.session(other)).missed,
+      'it is missed');
+    assert.ok(missed > (await pool.session(first)).missed);
+    await stage.livekit.start(stage.dir);
+    await stage.state('cat', 'idle');
+    assert.equal((await pool.session(other)).ended, missed);
+  });
+
+// LiveKit's API fails for every other second from now on. seen(sid) is when it
+// last had, and said so, the room of a session; steady() ends it.
 function flap() {
   const last = new Map();
-  let failing = true;
-  let asked = 0;
-  stage.proxy.on('ListRooms', async ({ body, forward, response }) => {
-    const named = (body.names ?? []).some((name) => name.includes('.'));
-    if (failing && named && asked++ % 2 === 0) {
-      response.writeHead(503).end('down');
+  let steady = false;
+  const fails = (response) => {
+    if (steady || Math.floor(Date.now() / 1000) % 2 === 0) {
+      return false;
+    }
+    response.writeHead(503).end('down');
+    return true;
+  };
+  stage.proxy.on('ListParticipants', async ({ forward, response }) => {
+    if (!fails(response)) {
+      response.writeHead(200).end((await forward()).text);
+    }
+  });
+  stage.proxy.on('ListRooms', async ({ forward, response }) => {
+    if (fails(response)) {
       return;
     }
     const at = await pool.now();
@@ -212,15 +256,18 @@ function flap() {
   return {
     seen: (sid) => last.get(pool.room(sid)) ?? 0,
     steady: () => {
-      failing = false;
+      steady = true;
     },
   };
 }
 
 async function goes(sid, start, { seen, steady }) {
   const from = await pool.now();
+  await until(async () => (await pool.session(sid)).missed, 'it is missed');
   await until(() => seen(sid) > from + 2000, 'it is seen to be there', 30000);
   steady();
+  await until(async () => !(await pool.session(sid)).missed,
+    'it is missed no more');
   await stage.livekit.client.deleteRoom(pool.room(sid));
   assert.equal((await stage.state('ann', 'idle')).last_reason, 'failed');
   const ended = Number((await pool.session(sid)).ended);

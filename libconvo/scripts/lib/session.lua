@@ -14,7 +14,8 @@ local HISTORY_TTL_S = 90 * 86400
 local NEEDED = {'committed', 'reserved', 'max_ms', 'no_show_ms', 'absence_ms',
     'window_ms', 'order_a', 'order_b', 'since_a', 'since_b'}
 local NEEDED_LIVE = {'start', 'ends'}
-local TIMES = {'here_a', 'here_b', 'gone_a', 'gone_b', 'joined_a', 'joined_b'}
+local TIMES = {'here_a', 'here_b', 'gone_a', 'gone_b', 'joined_a', 'joined_b',
+    'missed'}
 
 local function is_integer(text)
     return text ~= nil and #text <= 15 and string.match(text, '^%d+$') ~= nil
