@@ -58,13 +58,20 @@ ngx_int_t ngx_http_convo_problem(ngx_http_request_t *r, ngx_uint_t status,
     const char *code, const char *detail);
 
 /*
- * Only the header of a 401: "WWW-Authenticate: Bearer", with the error unless
- * the code is missing_token (RFC 6750, section 3).  For a caller that hands
- * the bare status to NGINX; ngx_http_convo_send_problem() does it itself.
- * NGX_OK or NGX_ERROR.
+ * Only the header of a 401, or of a 403 for what a token lacks:
+ * "WWW-Authenticate: Bearer", with the error unless the code is missing_token
+ * (RFC 6750, section 3).  ngx_http_convo_send_problem() does it itself for a
+ * 401.  NGX_OK or NGX_ERROR.
  */
 ngx_int_t ngx_http_convo_challenge(ngx_http_request_t *r,
     const ngx_http_convo_problem_t *problem);
+
+/*
+ * Adds a header to the answer.  Name (NUL terminated) and value must live as
+ * long as r->pool.  NULL when out of memory.
+ */
+ngx_table_elt_t *ngx_http_convo_add_header(ngx_http_request_t *r,
+    const char *name, u_char *value, size_t len);
 
 /*
  * Sends a JSON text with "Cache-Control: no-store".  The bytes must live as

@@ -370,6 +370,7 @@ ngx_http_convo_auth_create_loc_conf(ngx_conf_t *cf)
     conf->requires = NGX_CONF_UNSET_PTR;
     conf->providers = NGX_CONF_UNSET_PTR;
     conf->leeway = NGX_CONF_UNSET;
+    conf->redirect = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -388,6 +389,7 @@ ngx_http_convo_auth_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->providers, prev->providers, NULL);
     ngx_conf_merge_sec_value(conf->leeway, prev->leeway,
                              NGX_HTTP_CONVO_AUTH_LEEWAY);
+    ngx_conf_merge_ptr_value(conf->redirect, prev->redirect, NULL);
 
     if (conf->uses == 0) {
         conf->uses = prev->uses ? prev->uses : CONVO_CLAIMS_USE_ID;

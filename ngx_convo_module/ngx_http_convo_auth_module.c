@@ -100,6 +100,13 @@ static ngx_command_t  ngx_http_convo_auth_commands[] = {
       0,
       NULL },
 
+    { ngx_string("convo_auth_redirect"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_convo_auth_set_redirect,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("convo_auth_cache"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_convo_auth_set_cache,
@@ -153,6 +160,9 @@ static ngx_http_variable_t  ngx_http_convo_auth_variables[] = {
     { ngx_string("convo_auth_error"), NULL,
       ngx_http_convo_auth_error_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("convo_return_uri"), NULL,
+      ngx_http_convo_auth_return_uri_variable, 0, 0, 0 },
 
     { ngx_string("convo_claim_"), NULL,
       ngx_http_convo_auth_claim_variable, 0,
@@ -316,10 +326,12 @@ ngx_http_convo_auth_create_main_conf(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_convo_auth_init(ngx_conf_t *cf)
 {
+    ngx_array_t                *access;
     ngx_http_handler_pt        *h;
     ngx_http_core_main_conf_t  *cmcf;
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    access = &cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers;
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
     if (h == NULL) {
@@ -328,12 +340,19 @@ ngx_http_convo_auth_init(ngx_conf_t *cf)
 
     *h = ngx_http_convo_auth_rewrite_handler;
 
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
+    h = ngx_array_push_n(access, 2);
     if (h == NULL) {
         return NGX_ERROR;
     }
 
-    *h = ngx_http_convo_auth_access_handler;
+    /* NGINX asks the last of the array first */
+
+    ngx_memmove((ngx_http_handler_pt *) access->elts + 1, access->elts,
+                (access->nelts - 2) * sizeof(ngx_http_handler_pt));
+
+    h = access->elts;
+    h[0] = ngx_http_convo_auth_redirect_handler;
+    h[access->nelts - 1] = ngx_http_convo_auth_access_handler;
 
     return NGX_OK;
 }

@@ -8,6 +8,7 @@
  *   _auth_decide.c   the decision for a request, and its enforcement
  *   _auth_verify.c   from a token to its verified claims
  *   _auth_refuse.c   the refusal, as the client sees it
+ *   _auth_redirect.c the way to the sign-in page
  *   _auth_token.c    where a request carries its token
  *   _auth_keys.c     key sets: files, fetches, this process's last good keys
  *   _auth_cache.c    verified tokens in shared memory
@@ -82,6 +83,8 @@ typedef struct {
     ngx_array_t                  *requires;   /* convo_claims_require_t */
     ngx_array_t                  *providers;  /* convo_text_t */
     time_t                        leeway;
+
+    ngx_http_complex_value_t     *redirect;   /* or NULL */
 
     convo_claims_rules_t          rules;      /* the above, merged */
 } ngx_http_convo_auth_loc_conf_t;
@@ -179,7 +182,32 @@ ngx_int_t ngx_http_convo_auth_refuse(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
 
 
+/* _auth_redirect.c */
+
+char *ngx_http_convo_auth_set_redirect(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/*
+ * For a refused request: the status of the redirect, whose headers are set,
+ * for ngx_http_finalize_request(); NGX_DECLINED where the client shall get
+ * the refusal itself, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_convo_auth_redirect(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx);
+
+/* The handler that has to be the last of the access phase. */
+ngx_int_t ngx_http_convo_auth_redirect_handler(ngx_http_request_t *r);
+
+/* $convo_return_uri */
+ngx_int_t ngx_http_convo_auth_return_uri_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
 /* _auth_token.c */
+
+/* A header NGINX has no field for, by its name in lower case; or NULL. */
+const ngx_str_t *ngx_http_convo_auth_header(ngx_http_request_t *r,
+    const char *name);
 
 /*
  * Finds the request's token, which lives as long as the request.  NGX_OK, or

@@ -1,11 +1,17 @@
 
 /*
  * The refusal of a request, as its client sees it: RFC 6750's challenge with
- * a problem document, or the bare status where NGINX still asks others.
+ * a problem document, the way to the sign-in page for who would read a page,
+ * or the bare status where NGINX still asks others.
  */
 
 
 #include "ngx_http_convo_auth_private.h"
+
+
+static ngx_int_t ngx_http_convo_auth_reply(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, const ngx_http_convo_problem_t *problem);
+static ngx_uint_t ngx_http_convo_auth_challenges(ngx_uint_t status);
 
 
 /*
@@ -19,7 +25,6 @@ ngx_int_t
 ngx_http_convo_auth_refuse(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx)
 {
-    ngx_int_t                   rc;
     ngx_http_convo_problem_t    problem;
     const convo_fault_reply_t  *reply;
 
@@ -37,7 +42,7 @@ ngx_http_convo_auth_refuse(ngx_http_request_t *r,
     if (ngx_http_convo_auth_satisfies_any(r)
         && problem.status < NGX_HTTP_INTERNAL_SERVER_ERROR)
     {
-        if (problem.status == NGX_HTTP_UNAUTHORIZED
+        if (ngx_http_convo_auth_challenges(problem.status)
             && ngx_http_convo_challenge(r, &problem) != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -46,9 +51,45 @@ ngx_http_convo_auth_refuse(ngx_http_request_t *r,
         return problem.status;
     }
 
-    rc = ngx_http_convo_send_problem(r, &problem);
-
-    ngx_http_finalize_request(r, rc);
+    ngx_http_finalize_request(r, ngx_http_convo_auth_reply(r, ctx, &problem));
 
     return NGX_DONE;
+}
+
+
+/*
+ * Within an error_page NGINX would go on saying the status that brought the
+ * request here, be it "=200"; the refusal says its own, as NGINX's do.
+ */
+
+static ngx_int_t
+ngx_http_convo_auth_reply(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, const ngx_http_convo_problem_t *problem)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_convo_auth_redirect(r, ctx);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (ngx_http_convo_auth_challenges(problem->status)
+        && ngx_http_convo_challenge(r, problem) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    r->err_status = 0;
+
+    return ngx_http_convo_send_problem(r, problem);
+}
+
+
+/* RFC 6750, section 3: whenever the token does not let in */
+
+static ngx_uint_t
+ngx_http_convo_auth_challenges(ngx_uint_t status)
+{
+    return status == NGX_HTTP_UNAUTHORIZED || status == NGX_HTTP_FORBIDDEN;
 }

@@ -19,8 +19,6 @@ static ngx_int_t ngx_http_convo_auth_token_in_cookie(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_convo_auth_is_same_origin(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_convo_auth_is_origin(ngx_http_request_t *r,
     const ngx_str_t *origin);
-static const ngx_str_t *ngx_http_convo_auth_header(ngx_http_request_t *r,
-    const char *name);
 
 
 ngx_int_t
@@ -193,9 +191,7 @@ ngx_http_convo_auth_is_origin(ngx_http_request_t *r, const ngx_str_t *origin)
 }
 
 
-/* a header NGINX has no field for, by its name in lower case; or NULL */
-
-static const ngx_str_t *
+const ngx_str_t *
 ngx_http_convo_auth_header(ngx_http_request_t *r, const char *name)
 {
     size_t            len;

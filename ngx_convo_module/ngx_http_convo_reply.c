@@ -29,8 +29,6 @@ static ngx_int_t ngx_http_convo_send_body(ngx_http_request_t *r,
     ngx_str_t *body);
 static ngx_uint_t ngx_http_convo_has_error_page(ngx_http_request_t *r,
     ngx_uint_t status);
-static ngx_table_elt_t *ngx_http_convo_add_header(ngx_http_request_t *r,
-    const char *name, u_char *value, size_t len);
 static ngx_int_t ngx_http_convo_add_retry_after(ngx_http_request_t *r,
     time_t seconds);
 static ngx_int_t ngx_http_convo_problem_text(ngx_http_request_t *r,
@@ -79,7 +77,10 @@ ngx_http_convo_send_problem(ngx_http_request_t *r,
 }
 
 
-/* RFC 6750, section 3: no error attribute when no token was sent at all */
+/*
+ * RFC 6750, section 3: no error attribute when no token was sent at all, and
+ * the one of section 3.1 for a good token that is not enough.
+ */
 
 ngx_int_t
 ngx_http_convo_challenge(ngx_http_request_t *r,
@@ -100,7 +101,9 @@ ngx_http_convo_challenge(ngx_http_request_t *r,
     p = ngx_slprintf(value, value + len, "Bearer");
 
     if (ngx_strcmp(problem->code, "missing_token") != 0) {
-        p = ngx_slprintf(p, value + len, " error=\"invalid_token\"");
+        p = ngx_slprintf(p, value + len, " error=\"%s\"",
+                         problem->status == NGX_HTTP_FORBIDDEN
+                         ? "insufficient_scope" : "invalid_token");
 
         if (problem->detail) {
             p = ngx_slprintf(p, value + len, ", error_description=\"%s\"",
@@ -290,7 +293,7 @@ ngx_http_convo_has_error_page(ngx_http_request_t *r, ngx_uint_t status)
 }
 
 
-static ngx_table_elt_t *
+ngx_table_elt_t *
 ngx_http_convo_add_header(ngx_http_request_t *r, const char *name,
     u_char *value, size_t len)
 {
