@@ -25,6 +25,9 @@
  * other tail and is refused above CONVO_USER_MAX. */
 #define CONVO_KEY_MAX (CONVO_POOL_MAX + 16 + CONVO_USER_MAX + 1)
 
+/* The tag of what belongs to no pool. */
+#define CONVO_POOL_NONE "convo"
+
 /* Kinds without an id ... */
 #define CONVO_KEY_READY "ready"
 #define CONVO_KEY_SCHEMA "schema"
@@ -44,6 +47,7 @@
 #define CONVO_KEY_REPORTS "reports"
 #define CONVO_KEY_PROBES "probes"
 #define CONVO_KEY_RESTORING "restoring"
+#define CONVO_KEY_REVOKED "revoked"
 #define CONVO_KEY_NONE "none" /* holds nothing, ever: see leave.lua */
 
 /* ... and with one. */

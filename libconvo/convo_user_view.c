@@ -57,7 +57,7 @@ static const field_t fields[] = {
 
 static const char *const states[] = { "idle", "waiting", "matched", "live" };
 static const char *const statuses[] = { "ok", "no_points", "banned", "again",
-                                        "restoring" };
+                                        "restoring", "revoked" };
 static const char *const reasons[] = { "left", "peer_left", "time_up",
                                        "no_show", "failed" };
 
@@ -292,7 +292,9 @@ convo_user_view_read(convo_user_view_t *view, const redisReply *reply)
     status = word_index(statuses, COUNT(statuses), reply->element[0]);
     view->status = (convo_view_status_e) status;
 
-    if (status < 0 || view->status == CONVO_VIEW_RESTORING) {
+    if (status < 0 || view->status == CONVO_VIEW_RESTORING
+        || view->status == CONVO_VIEW_REVOKED)
+    {
         return status < 0 ? -1 : 0;
     }
 

@@ -39,7 +39,8 @@ typedef enum {
     CONVO_VIEW_NO_POINTS, /* join: nothing left in this window */
     CONVO_VIEW_BANNED,    /* join: not before banned_until_ms */
     CONVO_VIEW_AGAIN,     /* leave: call again with the session's keys */
-    CONVO_VIEW_RESTORING  /* join: the pool is not served, nothing else set */
+    CONVO_VIEW_RESTORING, /* join: the pool is not served, nothing else set */
+    CONVO_VIEW_REVOKED    /* the caller's sign-in is; nothing else set */
 } convo_view_status_e;
 
 typedef enum {

@@ -27,6 +27,8 @@ typedef struct {
     ngx_str_t                user;         /* the verified "sub" */
     ngx_str_t                key;          /* "{pool}:user:SUB", channel too */
     time_t                   expires;      /* of the token, epoch seconds */
+    ngx_str_t                sign_in;      /* for scripts that ask whether it */
+    ngx_str_t                issued;       /* was revoked; "" where none asks */
     ngx_uint_t               points;       /* per window */
     time_t                   window;       /* s */
     time_t                   session_max;  /* s */

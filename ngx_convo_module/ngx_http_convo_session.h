@@ -55,8 +55,8 @@ typedef struct {
 
 /* what the script "join" takes, and others that put a user into the queue */
 
-#define NGX_HTTP_CONVO_SESSION_JOIN_KEYS  7
-#define NGX_HTTP_CONVO_SESSION_JOIN_ARGS  4
+#define NGX_HTTP_CONVO_SESSION_JOIN_KEYS  8
+#define NGX_HTTP_CONVO_SESSION_JOIN_ARGS  6
 
 typedef struct {
     ngx_str_t     keys[NGX_HTTP_CONVO_SESSION_JOIN_KEYS];
@@ -127,6 +127,9 @@ ngx_int_t ngx_http_convo_session_send(const ngx_http_convo_caller_t *caller,
 /* 200 with the JSON, whose reference is taken over (NULL: no memory). */
 ngx_int_t ngx_http_convo_session_send_json(ngx_http_request_t *r,
     json_t *json);
+
+/* 401 revoked; what a content handler returns. */
+ngx_int_t ngx_http_convo_session_revoked(ngx_http_request_t *r);
 
 /* 503 restoring; what a content handler returns. */
 ngx_int_t ngx_http_convo_session_restoring(ngx_http_request_t *r);

@@ -62,7 +62,8 @@ static const ngx_http_convo_session_leave_key_t
     { CONVO_KEY_HISTORY, LEAVE_OF_A },
     { CONVO_KEY_HISTORY, LEAVE_OF_B },
     { CONVO_KEY_PROBES, LEAVE_OF_POOL },
-    { CONVO_KEY_DIRTY, LEAVE_OF_POOL }
+    { CONVO_KEY_DIRTY, LEAVE_OF_POOL },
+    { CONVO_KEY_REVOKED, LEAVE_OF_POOL }
 };
 
 #define LEAVE_KEYS  (sizeof(ngx_http_convo_session_leave_keys)               \
@@ -211,7 +212,7 @@ ngx_http_convo_session_prepare_join(const ngx_http_convo_caller_t *caller,
 
     static const char *const  kinds[] = {
         CONVO_KEY_QUEUE, CONVO_KEY_ORDER, CONVO_KEY_READY, CONVO_KEY_SCHEMA,
-        CONVO_KEY_STATS, CONVO_KEY_DIRTY
+        CONVO_KEY_STATS, CONVO_KEY_DIRTY, CONVO_KEY_REVOKED
     };
 
     join->keys[0] = caller->key;
@@ -243,6 +244,9 @@ ngx_http_convo_session_prepare_join(const ngx_http_convo_caller_t *caller,
     p = ngx_sprintf(p, "%T", caller->session_max);
     join->args[3].len = p - join->args[3].data;
 
+    join->args[4] = caller->sign_in;
+    join->args[5] = caller->issued;
+
     return NGX_OK;
 }
 
@@ -259,6 +263,9 @@ ngx_http_convo_session_joined(void *data, const convo_user_view_t *view)
 
     if (view == NULL) {
         rc = ngx_http_convo_session_unavailable(r);
+
+    } else if (view->status == CONVO_VIEW_REVOKED) {
+        rc = ngx_http_convo_session_revoked(r);
 
     } else if (view->status == CONVO_VIEW_NO_POINTS) {
         rc = ngx_http_convo_session_no_points(r, view);
@@ -329,6 +336,14 @@ ngx_http_convo_session_banned(ngx_http_request_t *r,
 
 
 ngx_int_t
+ngx_http_convo_session_revoked(ngx_http_request_t *r)
+{
+    return ngx_http_convo_problem(r, NGX_HTTP_UNAUTHORIZED, "revoked",
+                                  "This sign-in has been ended.");
+}
+
+
+ngx_int_t
 ngx_http_convo_session_restoring(ngx_http_request_t *r)
 {
     return ngx_http_convo_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
@@ -369,7 +384,7 @@ ngx_http_convo_session_leave(ngx_http_convo_session_change_t *change,
 {
     char                            room[CONVO_ROOM_MAX + 1];
     u_char                          points[NGX_INT_T_LEN];
-    ngx_str_t                       keys[LEAVE_KEYS], args[3];
+    ngx_str_t                       keys[LEAVE_KEYS], args[5];
     ngx_uint_t                      i;
     convo_key_t                     names[LEAVE_KEYS];
     const ngx_http_convo_caller_t  *caller;
@@ -395,6 +410,9 @@ ngx_http_convo_session_leave(ngx_http_convo_session_change_t *change,
     ngx_str_null(&args[1]);
     ngx_str_null(&args[2]);
 
+    args[3] = caller->sign_in;
+    args[4] = caller->issued;
+
     if (view) {
         args[1].data = (u_char *) view->sid;
         args[1].len = CONVO_SID_LEN;
@@ -404,7 +422,7 @@ ngx_http_convo_session_leave(ngx_http_convo_session_change_t *change,
     }
 
     return ngx_http_convo_session_ask(&change->question, CONVO_SCRIPT_LEAVE,
-                                      keys, LEAVE_KEYS, args, 3);
+                                      keys, LEAVE_KEYS, args, 5);
 }
 
 
@@ -473,6 +491,9 @@ ngx_http_convo_session_left(void *data, const convo_user_view_t *view)
 
     } else if (view == NULL) {
         rc = ngx_http_convo_session_unavailable(r);
+
+    } else if (view->status == CONVO_VIEW_REVOKED) {
+        rc = ngx_http_convo_session_revoked(r);
 
     } else if (view->status == CONVO_VIEW_AGAIN) {
         rc = ngx_http_convo_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE, "busy",

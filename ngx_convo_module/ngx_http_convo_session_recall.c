@@ -63,7 +63,7 @@ ngx_http_convo_session_recall(ngx_http_convo_session_question_t *q,
     const ngx_http_convo_session_told_t *told)
 {
     u_char                         *p, numbers[2 * NGX_INT64_LEN];
-    ngx_str_t                       args[7];
+    ngx_str_t                       args[9];
     convo_user_state_e              state;
     ngx_http_convo_session_join_t   join;
 
@@ -92,6 +92,8 @@ ngx_http_convo_session_recall(ngx_http_convo_session_question_t *q,
     args[4] = join.args[1];
     args[5] = join.args[2];
     args[6] = join.args[3];
+    args[7] = join.args[4];
+    args[8] = join.args[5];
 
     ngx_http_convo_count(NGX_HTTP_CONVO_RECALL);
 
@@ -101,7 +103,7 @@ ngx_http_convo_session_recall(ngx_http_convo_session_question_t *q,
 
     return ngx_http_convo_session_ask(q, CONVO_SCRIPT_RECALL, join.keys,
                                       NGX_HTTP_CONVO_SESSION_JOIN_KEYS, args,
-                                      7);
+                                      9);
 }
 
 

@@ -179,9 +179,9 @@ static ngx_int_t
 ngx_http_convo_session_report_ask(ngx_http_convo_session_report_t *report,
     const ngx_str_t *sides)
 {
-    ngx_str_t                       keys[4], args[5];
+    ngx_str_t                       keys[5], args[7];
     ngx_uint_t                      i;
-    convo_key_t                     names[4];
+    convo_key_t                     names[5];
     const ngx_http_convo_caller_t  *caller;
 
     caller = report->caller;
@@ -193,6 +193,9 @@ ngx_http_convo_session_report_ask(ngx_http_convo_session_report_t *report,
         != NGX_OK
         || ngx_http_convo_caller_key(caller, CONVO_KEY_REPORTS, NULL, 0,
                                      &names[3])
+           != NGX_OK
+        || ngx_http_convo_caller_key(caller, CONVO_KEY_REVOKED, NULL, 0,
+                                     &names[4])
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -209,7 +212,7 @@ ngx_http_convo_session_report_ask(ngx_http_convo_session_report_t *report,
         }
     }
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < 5; i++) {
         keys[i] = ngx_http_convo_session_str(&names[i]);
     }
 
@@ -225,8 +228,11 @@ ngx_http_convo_session_report_ask(ngx_http_convo_session_report_t *report,
         }
     }
 
+    args[5] = caller->sign_in;
+    args[6] = caller->issued;
+
     return ngx_http_convo_redis_eval(caller->redis, caller->request->pool,
-                                     CONVO_SCRIPT_REPORT, keys, 4, args, 5,
+                                     CONVO_SCRIPT_REPORT, keys, 5, args, 7,
                                      ngx_http_convo_session_report_reply,
                                      report);
 }
@@ -261,6 +267,9 @@ ngx_http_convo_session_report_reply(void *data, const redisReply *reply)
                || ngx_http_convo_session_report_says(reply, "repeated"))
     {
         rc = ngx_http_convo_session_report_done(report);
+
+    } else if (ngx_http_convo_session_report_says(reply, "revoked")) {
+        rc = ngx_http_convo_session_revoked(r);
 
     } else if (ngx_http_convo_session_report_says(reply, "not_found")) {
         rc = ngx_http_convo_session_report_refuse(r, CONVO_REPORT_NO_SESSION);

@@ -24,7 +24,7 @@ fake_redis('CHANGING', sub ($peer, @command) {
 # Lets go who names the session's keys, as side b, in the second call.
 my $Keys = join ' ', map { "{default}:$_" } qw(user:user-1 queue stats),
     "session:$SID", qw(user:p-1 user:user-1 sessions closing ended
-    history:p-1 history:user-1 probes dirty);
+    history:p-1 history:user-1 probes dirty revoked);
 
 fake_redis('KEYS', sub ($peer, @command) {
     my @view = (now => time * 1000, version => 1, points_left => 1);
@@ -32,9 +32,9 @@ fake_redis('KEYS', sub ($peer, @command) {
     return greeting(@command) if defined greeting(@command);
     return list(map { bulk($_) } 'again', @view, state => 'matched',
         side => 'b', peer => 'p-1', sid => $SID, committed => 1,
-        reserved => 1) if $named[-2] eq '';
+        reserved => 1) if $named[-3] eq '';
     return "-ERR called with @named\r\n"
-        if "@named" ne "$Keys 15 $SID default.$SID";
+        if "@named" ne "$Keys 15 $SID default.$SID  ";
     return list(map { bulk($_) } 'ok', @view, state => 'idle');
 });
 

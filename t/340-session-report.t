@@ -28,15 +28,15 @@ our $Stored = sub () {
 
 # Names the two, and then takes the report from who names their keys.
 my @Keys = map { "{default}:$_" } "session:$SID", 'blocked:user-1',
-    'blocked:user-2', 'reports';
-my @Values = ('user-1', $SID, 'rude', 'user-1', 'user-2');
+    'blocked:user-2', 'reports', 'revoked';
+my @Values = ('user-1', $SID, 'rude', 'user-1', 'user-2', '', '');
 
 fake_redis('KEYS', sub ($peer, @command) {
     my (undef, undef, $n, @named) = @command;
     return greeting(@command) if defined greeting(@command);
     return list(map { bulk($_) } 'again', 'user-1', 'user-2')
-        if "@named" eq "$Keys[0] {default}:none {default}:none $Keys[3]"
-            . " @Values[0 .. 2]  ";
+        if "@named" eq "$Keys[0] {default}:none {default}:none @Keys[3, 4]"
+            . " @Values[0 .. 2]    ";
     return "-ERR called with @named\r\n" if "@named" ne "@Keys @Values";
     return list(bulk('ok'));
 });

@@ -6,15 +6,18 @@
 -- "again" with the view, and calls with the keys of that session.
 --
 -- KEYS: user queue stats session user_a user_b sessions closing ended
---       history_a history_b probes dirty
--- ARGV: points sid room
---   sid, room   of the session that KEYS name, or ""
--- returns   view with status "ok" or "again"
+--       history_a history_b probes dirty revoked
+-- ARGV: points sid room sign_in issued_s
+--   sid, room           of the session that KEYS name, or ""
+--   sign_in, issued_s   of the caller's token: see lib/revoked.lua
+-- returns   view with status "ok" or "again"; "revoked" alone when the sign-in
+--           has been ended
 
 --@include time
 --@include user
 --@include view
 --@include expect
+--@include revoked
 --@include session
 
 local keys = {user = KEYS[1], queue = KEYS[2], stats = KEYS[3],
@@ -24,6 +27,11 @@ local keys = {user = KEYS[1], queue = KEYS[2], stats = KEYS[3],
     dirty = KEYS[13]}
 local points, sid, room = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local now = now_ms()
+
+if is_revoked(KEYS[14], sub_of(keys.user), ARGV[4], ARGV[5]) then
+    return {'revoked'}
+end
+
 local user = load_user(keys.user)
 
 if user.state == 'waiting' then

@@ -7,13 +7,15 @@
 -- The same version with another state is lost data, too: the store knows a
 -- user's version, but puts nobody into the queue.
 --
--- KEYS: user queue order ready schema stats dirty
+-- KEYS: user queue order ready schema stats dirty revoked
 -- ARGV: sub told_version told_state waiting_since_ms points window_ms
---       session_max_s
+--       session_max_s sign_in issued_s
 --   told_state         "idle", "waiting", "matched" or "live"
 --   waiting_since_ms   as it was told; any number else
--- returns   view with status "ok"; "restoring" alone while the pool is not
---           ready: nothing was changed, and the caller asks again
+--   sign_in, issued_s  of the caller's token: see lib/revoked.lua
+-- returns   view with status "ok"; "revoked" alone when the sign-in has been
+--           ended; "restoring" alone while the pool is not ready: nothing was
+--           changed, and the caller asks again
 
 --@include time
 --@include user
@@ -21,11 +23,16 @@
 --@include pool
 --@include expect
 --@include wait
+--@include revoked
 
 local keys = {user = KEYS[1], queue = KEYS[2], order = KEYS[3],
     stats = KEYS[6], dirty = KEYS[7]}
 local told, points = tonumber(ARGV[2]), tonumber(ARGV[5])
 local now = now_ms()
+
+if is_revoked(KEYS[8], ARGV[1], ARGV[8], ARGV[9]) then
+    return {'revoked'}
+end
 
 if not pool_is_open(KEYS[4], KEYS[5]) then
     return {'restoring'}

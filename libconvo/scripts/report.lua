@@ -6,15 +6,18 @@
 -- calls with {pool}:none for both keys and with "" for a and b, is answered
 -- "again" with the two, and calls with them.
 --
--- KEYS: session blocked_a blocked_b reports
--- ARGV: sub sid reason a b
+-- KEYS: session blocked_a blocked_b reports revoked
+-- ARGV: sub sid reason a b sign_in issued_s
 --   sub    who reports;  a, b   the users that KEYS name, or ""
+--   sign_in, issued_s   of the reporter's token: see lib/revoked.lua
 -- returns   list: "ok"; "repeated" (they have reported it before: nothing was
---           changed); "again", a, b; "not_found" (no such session, or it is
---           not theirs, or it has ended for too long)
+--           changed); "again", a, b; "revoked" (the reporter's sign-in has been
+--           ended); "not_found" (no such session, or it is not theirs, or it
+--           has ended for too long)
 
 --@include time
 --@include expect
+--@include revoked
 
 -- A report is taken for so long after the end, and kept by the store.
 local TAKEN_MS = 24 * 3600 * 1000
@@ -22,6 +25,10 @@ local KEPT_S = 90 * 86400
 
 local sub, a, b = ARGV[1], ARGV[4], ARGV[5]
 local now = now_ms()
+
+if is_revoked(KEYS[5], sub, ARGV[6], ARGV[7]) then
+    return {'revoked'}
+end
 
 expect({hash = {KEYS[1]}, set = {KEYS[2], KEYS[3]}, stream = {KEYS[4]}})
 

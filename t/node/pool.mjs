@@ -23,6 +23,12 @@ export class Pool {
     this.probeMs = 5000;
     this.silentMs = 15000;
     this.runId = 'run-1';
+    this.token = ['', ''];
+  }
+
+  // The same pool, asked with the token of a sign-in: [sign_in, issued_s].
+  as(...token) {
+    return Object.assign(Object.create(this), { token });
   }
 
   key(kind, id) {
@@ -76,8 +82,9 @@ export class Pool {
   async join(sub) {
     return readView(await this.run('join',
       [this.key('user', sub),
-        ...this.keys('queue', 'order', 'ready', 'schema', 'stats', 'dirty')],
-      [sub, this.points, this.windowMs, this.sessionMaxS]));
+        ...this.keys('queue', 'order', 'ready', 'schema', 'stats', 'dirty',
+          'revoked')],
+      [sub, this.points, this.windowMs, this.sessionMaxS, ...this.token]));
   }
 
   async view(sub) {
@@ -96,9 +103,9 @@ export class Pool {
       this.key('probes')];
     const reply = readView(await this.run('leave',
       [this.key('user', sub), ...this.keys('queue', 'stats'), ...tail,
-        this.key('dirty')],
+        ...this.keys('dirty', 'revoked')],
       [this.points, named ? named.sid : '',
-        named ? this.room(named.sid) : '']));
+        named ? this.room(named.sid) : '', ...this.token]));
     if (reply.status !== 'again' || named !== null) {
       return reply;
     }
@@ -185,8 +192,9 @@ export class Pool {
     const blocked = named === null ? this.keys('none', 'none')
       : named.map((one) => this.key('blocked', one));
     const reply = await this.run('report',
-      [this.key('session', sid), ...blocked, this.key('reports')],
-      [sub, sid, reason, ...(named ?? ['', ''])]);
+      [this.key('session', sid), ...blocked,
+        ...this.keys('reports', 'revoked')],
+      [sub, sid, reason, ...(named ?? ['', '']), ...this.token]);
     return reply[0] === 'again' && named === null
       ? this.report(sub, sid, reason, reply.slice(1)) : reply;
   }
@@ -209,9 +217,20 @@ export class Pool {
   async recall(sub, version, state, waitingSinceMs = 0) {
     return readView(await this.run('recall',
       [this.key('user', sub),
-        ...this.keys('queue', 'order', 'ready', 'schema', 'stats', 'dirty')],
+        ...this.keys('queue', 'order', 'ready', 'schema', 'stats', 'dirty',
+          'revoked')],
       [sub, version, state, waitingSinceMs, this.points, this.windowMs,
-        this.sessionMaxS]));
+        this.sessionMaxS, ...this.token]));
+  }
+
+  // by: the token that asks, as [sub, sign_in, issued_s]; none: an operator
+  revoke(member, { lifetimeMs = 0, by = ['', '', ''] } = {}) {
+    return this.run('revoke', this.keys('revoked'),
+      [member, lifetimeMs, ...by]);
+  }
+
+  readRevoked(cursor = 0, count = 100) {
+    return this.run('read_revoked', this.keys('revoked'), [cursor, count]);
   }
 
   takeDirty(limit = 10, leaseMs = 30000) {

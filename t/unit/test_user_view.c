@@ -294,6 +294,9 @@ every_status_is_read(void **state)
     assert_int_equal(read_words(&view, "restoring"), 0);
     assert_int_equal(view.status, CONVO_VIEW_RESTORING);
 
+    assert_int_equal(read_words(&view, "revoked"), 0);
+    assert_int_equal(view.status, CONVO_VIEW_REVOKED);
+
     assert_int_equal(read_words(&view, "ok " IDLE " more things"), 0);
     assert_int_equal(view.status, CONVO_VIEW_OK);
 }

@@ -138,13 +138,14 @@ sub pool_open () {
 
 sub pool_join ($sub) {
     return run_script('join', [key('user', $sub),
-        map { key($_) } qw(queue order ready schema stats dirty)],
-        $sub, POINTS, WINDOW_MS, SESSION_MAX_S);
+        map { key($_) } qw(queue order ready schema stats dirty revoked)],
+        $sub, POINTS, WINDOW_MS, SESSION_MAX_S, '', '');
 }
 
 sub pool_leave ($sub) {
     return run_script('leave', [key('user', $sub), key('queue'),
-        key('stats'), (key('none')) x 9, key('dirty')], POINTS, '', '');
+        key('stats'), (key('none')) x 9, key('dirty'), key('revoked')],
+        POINTS, '', '', '', '');
 }
 
 # Two users matched, the first one as side a.
