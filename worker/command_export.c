@@ -36,7 +36,7 @@ on_session(void *data, const convo_store_session_t *session)
 static int
 each(convo_store_t *store, int64_t since_s, int64_t now_s, convo_rows_t *rows)
 {
-    return store->each_session(store, since_s, now_s, on_session, rows);
+    return store->each_session(store, NULL, since_s, now_s, on_session, rows);
 }
 
 

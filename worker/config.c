@@ -449,6 +449,48 @@ convo_config_round_ms(const convo_config_t *config)
 }
 
 
+/* The longest that one call of the store, and Redis after it, take while the
+ * lease is not renewed, which is done when a sixth of it is over. */
+static int64_t
+store_ms(const convo_config_t *config)
+{
+    return config->history == CONVO_HISTORY_DYNAMODB
+               ? CONVO_DYNAMODB_BUDGET_MS + config->dynamodb.timeout_ms
+                     + config->redis_timeout_ms
+               : 0;
+}
+
+
+/* The lease outlasts all that a job may wait for while it holds one. */
+static int
+check_lease(convo_reader_t *reader)
+{
+    const convo_config_t *config = reader->config;
+    char lease[CONVO_TIME_TEXT], least[CONVO_TIME_TEXT];
+    int64_t least_ms = store_ms(config) + store_ms(config) / 5;
+
+    if (config->lease_ms <= convo_config_round_ms(config)) {
+        return fail(reader, "lease \"%s\": expected more than %s, which the "
+                            "calls of one round may take together (%d times "
+                            "the timeout of redis and once that of livekit)",
+                    convo_time_format(config->lease_ms, lease),
+                    convo_time_format(convo_config_round_ms(config), least),
+                    ROUND_REDIS_CALLS);
+    }
+
+    if (config->lease_ms <= least_ms) {
+        return fail(reader, "lease \"%s\": expected more than %s, as it is "
+                            "renewed between calls of DynamoDB (its timeout, "
+                            "that of redis and %ds, and a fifth of that)",
+                    convo_time_format(config->lease_ms, lease),
+                    convo_time_format(least_ms, least),
+                    CONVO_DYNAMODB_BUDGET_MS / 1000);
+    }
+
+    return 0;
+}
+
+
 /* What only the whole shows. */
 static int
 check_whole(convo_reader_t *reader)
@@ -472,13 +514,8 @@ check_whole(convo_reader_t *reader)
                             "or history dynamodb region=REGION");
     }
 
-    if (config->lease_ms <= convo_config_round_ms(config)) {
-        return fail(reader, "lease \"%s\": expected more than %s, which the "
-                            "calls of one round may take together (%d times "
-                            "the timeout of redis and once that of livekit)",
-                    convo_time_format(config->lease_ms, lease),
-                    convo_time_format(convo_config_round_ms(config), round),
-                    ROUND_REDIS_CALLS);
+    if (check_lease(reader) != 0) {
+        return -1;
     }
 
     if (config->drop_after_ms <= config->silent_after_ms) {

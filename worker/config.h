@@ -54,6 +54,9 @@ typedef enum {
     CONVO_HISTORY_DYNAMODB,
 } convo_history_kind_e;
 
+/* For so long a call is tried again, and then a last time for its timeout. */
+#define CONVO_DYNAMODB_BUDGET_MS 4000
+
 typedef struct {
     char region[CONVO_SIGV4_REGION_MAX + 1];
     char endpoint[CONVO_CONFIG_URL_MAX + 1]; /* without a path */

@@ -22,7 +22,6 @@
 #include <string.h>
 #include <time.h>
 
-#define BUDGET_MS        4000
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_LIMIT_MS 1000
 #define POLL_MS          1000
@@ -148,7 +147,7 @@ convo_dynamodb_set_why(convo_dynamodb_t *self, const char *format, ...)
 void
 convo_dynamodb_begin(convo_dynamodb_t *self)
 {
-    self->deadline_ms = monotonic_ms() + BUDGET_MS;
+    self->deadline_ms = monotonic_ms() + CONVO_DYNAMODB_BUDGET_MS;
     self->refused = 0;
     self->reconnect = 1;
     convo_backoff_reset(&self->backoff);

@@ -5,10 +5,10 @@
  *
  * How it fails: what the service says it could not do now (throttling, its own
  * faults) is asked again after a pause that grows, with jitter, until
- * BUDGET_MS have gone since convo_dynamodb_begin(); a connection that broke is
- * tried once more, a call that took too long is not.  Nothing of an answer is
- * logged or told but the name of an error that AWS documents: messages quote
- * what was sent, and whose key it was.
+ * CONVO_DYNAMODB_BUDGET_MS have gone since convo_dynamodb_begin(); a connection
+ * that broke is tried once more, a call that took too long is not.  Nothing of
+ * an answer is logged or told but the name of an error that AWS documents:
+ * messages quote what was sent, and whose key it was.
  *
  * Source: Amazon DynamoDB Developer Guide, "DynamoDB low-level API" and
  * "Error handling with DynamoDB".

@@ -108,20 +108,20 @@ struct convo_store {
     int (*put_reports)(convo_store_t *store,
                        const convo_store_report_t *reports, size_t n);
 
-    /* Tells all users, in any order.  0 or -1; some may have been told. */
-    int (*each_user)(convo_store_t *store, convo_store_user_pt told,
-                     void *data);
+    /* Tells the users, in an order of the store's own: all of them (after is
+     * NULL), or those that come behind the userId after, the last one that was
+     * told before a failure.  0 or -1; some may have been told. */
+    int (*each_user)(convo_store_t *store, const char *after,
+                     convo_store_user_pt told, void *data);
 
-    /* The user's newest sessions that have not expired at now_s, newest first,
-     * into sessions[limit]: how many, or -1. */
-    int64_t (*history_of)(convo_store_t *store, const char *user_id,
-                          int64_t now_s, convo_store_session_t *sessions,
-                          size_t limit);
-
-    /* Tell, in any order, the sessions that ended, or the reports made, at
-     * since_s or later and have not expired at now_s.  0 or -1. */
-    int (*each_session)(convo_store_t *store, int64_t since_s, int64_t now_s,
+    /* Tells in the same way the sessions that ended at since_s or later and
+     * have not expired at now_s; after is a sessionId. */
+    int (*each_session)(convo_store_t *store, const char *after,
+                        int64_t since_s, int64_t now_s,
                         convo_store_session_pt told, void *data);
+
+    /* Tells, in any order, the reports made at since_s or later that have not
+     * expired at now_s.  0 or -1. */
     int (*each_report)(convo_store_t *store, int64_t since_s, int64_t now_s,
                        convo_store_report_pt told, void *data);
 

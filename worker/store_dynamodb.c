@@ -122,7 +122,6 @@ convo_store_dynamodb_new(const convo_dynamodb_config_t *config)
     self->store.put_users = convo_store_dynamodb_put_users;
     self->store.put_reports = convo_store_dynamodb_put_reports;
     self->store.each_user = convo_store_dynamodb_each_user;
-    self->store.history_of = convo_store_dynamodb_history_of;
     self->store.each_session = convo_store_dynamodb_each_session;
     self->store.each_report = convo_store_dynamodb_each_report;
     self->store.count = count;

@@ -31,17 +31,6 @@ typedef struct {
     void *data;
 } listener_t;
 
-/* One index on the way to a history. */
-typedef struct {
-    const char *user;  /* the attribute that it goes by */
-    const char *index; /* its name */
-    convo_store_session_t *sessions;
-    size_t n;
-    json_t *from; /* where the next page begins; NULL: at the beginning */
-    int done;
-} side_t;
-
-
 static void
 tell_rubbish(const char *what)
 {
@@ -133,11 +122,12 @@ scan_page(convo_store_dynamodb_t *self, const json_t *scan, item_pt told,
 }
 
 
-/* Takes over the scan. */
+/* Takes over the scan, and the key of the item behind which it begins, which
+ * may be NULL. */
 static int
-scan_all(convo_store_dynamodb_t *self, json_t *scan, item_pt told, void *data)
+scan_all(convo_store_dynamodb_t *self, json_t *scan, json_t *from,
+         item_pt told, void *data)
 {
-    json_t *from = NULL;
     int more;
 
     do {
@@ -156,6 +146,15 @@ scan_of(const char *table)
 {
     return json_pack("{s:s, s:i, s:b}", "TableName", table, "Limit", PAGE,
                      "ConsistentRead", 1);
+}
+
+
+/* The key of an item, or NULL when there is none to go on behind. */
+static json_t *
+key_of(const char *name, const char *id)
+{
+    return id != NULL ? json_pack("{s:o}", name, convo_dynamodb_string(id))
+                      : NULL;
 }
 
 
@@ -223,13 +222,14 @@ on_user(void *data, const json_t *item)
 
 
 int
-convo_store_dynamodb_each_user(convo_store_t *store, convo_store_user_pt told,
-                               void *data)
+convo_store_dynamodb_each_user(convo_store_t *store, const char *after,
+                               convo_store_user_pt told, void *data)
 {
     convo_store_dynamodb_t *self = (convo_store_dynamodb_t *) store;
     listener_t listener = { .user = told, .data = data };
 
-    return scan_all(self, scan_of(self->users), on_user, &listener);
+    return scan_all(self, scan_of(self->users), key_of("userId", after),
+                    on_user, &listener);
 }
 
 
@@ -251,16 +251,16 @@ on_session(void *data, const json_t *item)
 
 
 int
-convo_store_dynamodb_each_session(convo_store_t *store, int64_t since_s,
-                                  int64_t now_s, convo_store_session_pt told,
-                                  void *data)
+convo_store_dynamodb_each_session(convo_store_t *store, const char *after,
+                                  int64_t since_s, int64_t now_s,
+                                  convo_store_session_pt told, void *data)
 {
     convo_store_dynamodb_t *self = (convo_store_dynamodb_t *) store;
     listener_t listener = { .session = told, .data = data };
 
     return scan_all(self,
                     scan_since(self->sessions, "endTime", since_s, now_s),
-                    on_session, &listener);
+                    key_of("sessionId", after), on_session, &listener);
 }
 
 
@@ -288,154 +288,5 @@ convo_store_dynamodb_each_report(convo_store_t *store, int64_t since_s,
     listener_t listener = { .report = told, .data = data };
 
     return scan_all(self, scan_since(self->reports, "at", since_s, now_s),
-                    on_report, &listener);
-}
-
-
-/* --- a user's history --- */
-
-/* The newest of one side that have not expired. */
-static json_t *
-side_request(const convo_store_dynamodb_t *self, const side_t *side,
-             const char *user_id, int64_t now_s, size_t limit)
-{
-    json_t *request = json_pack(
-        "{s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:{s:o, s:o}, s:b, s:I}",
-        "TableName", self->sessions, "IndexName", side->index,
-        "KeyConditionExpression", "#user = :user",
-        "FilterExpression", "#expiresAt > :now",
-        "ExpressionAttributeNames", "#user", side->user,
-        "#expiresAt", "expiresAt",
-        "ExpressionAttributeValues", ":user", convo_dynamodb_string(user_id),
-        ":now", convo_dynamodb_number(now_s),
-        "ScanIndexForward", 0,
-        "Limit", (json_int_t) limit);
-
-    return page_request(request, side->from);
-}
-
-
-static int
-take_side(convo_store_dynamodb_t *self, side_t *side, const json_t *page,
-          size_t limit)
-{
-    json_t *item;
-    size_t i;
-    int more = take_page_end(self, page, &side->from);
-
-    if (more < 0) {
-        return -1;
-    }
-
-    json_array_foreach(json_object_get(page, "Items"), i, item)
-    {
-        if (side->n == limit) {
-            break;
-        }
-        if (convo_dynamodb_item_read_session(item, &side->sessions[side->n])
-            == 0)
-        {
-            side->n++;
-        } else {
-            tell_rubbish("session");
-        }
-    }
-
-    side->done = !more || side->n == limit;
-
-    return 0;
-}
-
-
-/* A page of each side that is not done, both at once. */
-static int
-query_sides(convo_store_dynamodb_t *self, side_t sides[2],
-            const char *user_id, int64_t now_s, size_t limit)
-{
-    convo_dynamodb_call_t calls[2] = { { 0 } };
-    side_t *asked[2];
-    size_t n = 0;
-    int result;
-
-    for (size_t i = 0; i < 2; i++) {
-        if (!sides[i].done) {
-            asked[n] = &sides[i];
-            calls[n].operation = "Query";
-            calls[n++].request = side_request(self, &sides[i], user_id, now_s,
-                                              limit);
-        }
-    }
-
-    convo_dynamodb_begin(self->dynamodb);
-    result = convo_dynamodb_run(self->dynamodb, calls, n);
-
-    for (size_t i = 0; i < n && result == 0; i++) {
-        result = take_side(self, asked[i], calls[i].answer, limit);
-    }
-
-    convo_dynamodb_release(calls, n);
-
-    return result;
-}
-
-
-/* The newest of both sides, each of which is in order. */
-static size_t
-merge(const side_t sides[2], convo_store_session_t *sessions, size_t limit)
-{
-    size_t a = 0, b = 0, n = 0;
-
-    while (n < limit && (a < sides[0].n || b < sides[1].n)) {
-        int from_a = b == sides[1].n
-                     || (a < sides[0].n
-                         && sides[0].sessions[a].start_time
-                                >= sides[1].sessions[b].start_time);
-
-        sessions[n++] = from_a ? sides[0].sessions[a++]
-                               : sides[1].sessions[b++];
-    }
-
-    return n;
-}
-
-
-int64_t
-convo_store_dynamodb_history_of(convo_store_t *store, const char *user_id,
-                                int64_t now_s,
-                                convo_store_session_t *sessions, size_t limit)
-{
-    convo_store_dynamodb_t *self = (convo_store_dynamodb_t *) store;
-    convo_store_session_t *found;
-    side_t sides[2] = {
-        { .user = "userA", .index = CONVO_DYNAMODB_INDEX_A },
-        { .user = "userB", .index = CONVO_DYNAMODB_INDEX_B },
-    };
-    int64_t n = 0;
-    int result = 0;
-
-    if (limit == 0) {
-        return 0;
-    }
-
-    found = calloc(limit * 2, sizeof(*found));
-    if (found == NULL) {
-        convo_log(CONVO_LOG_ERROR, "store", "out of memory");
-        abort();
-    }
-
-    sides[0].sessions = found;
-    sides[1].sessions = found + limit;
-
-    while (result == 0 && (!sides[0].done || !sides[1].done)) {
-        result = query_sides(self, sides, user_id, now_s, limit);
-    }
-
-    n = result == 0 ? (int64_t) merge(sides, sessions, limit)
-                    : fail_reading(self);
-
-    json_decref(sides[0].from);
-    json_decref(sides[1].from);
-    free(found);
-
-    return n;
+                    NULL, on_report, &listener);
 }

@@ -292,7 +292,6 @@ convo_store_sqlite_new(const char *path)
     self->store.put_users = convo_store_sqlite_put_users;
     self->store.put_reports = convo_store_sqlite_put_reports;
     self->store.each_user = convo_store_sqlite_each_user;
-    self->store.history_of = convo_store_sqlite_history_of;
     self->store.each_session = convo_store_sqlite_each_session;
     self->store.each_report = convo_store_sqlite_each_report;
     self->store.count = count;

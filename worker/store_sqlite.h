@@ -37,14 +37,10 @@ int convo_store_sqlite_put_users(convo_store_t *store,
 int convo_store_sqlite_put_reports(convo_store_t *store,
                                    const convo_store_report_t *reports,
                                    size_t n);
-int convo_store_sqlite_each_user(convo_store_t *store,
+int convo_store_sqlite_each_user(convo_store_t *store, const char *after,
                                  convo_store_user_pt told, void *data);
-int64_t convo_store_sqlite_history_of(convo_store_t *store,
-                                      const char *user_id, int64_t now_s,
-                                      convo_store_session_t *sessions,
-                                      size_t limit);
-int convo_store_sqlite_each_session(convo_store_t *store, int64_t since_s,
-                                    int64_t now_s,
+int convo_store_sqlite_each_session(convo_store_t *store, const char *after,
+                                    int64_t since_s, int64_t now_s,
                                     convo_store_session_pt told, void *data);
 int convo_store_sqlite_each_report(convo_store_t *store, int64_t since_s,
                                    int64_t now_s, convo_store_report_pt told,

@@ -15,23 +15,14 @@
 static const char users_sql[]
     = "SELECT userId, pool, points, pointsLeft, pointsSpent, windowEndsAt,"
       " lastSessionTimestamp, isWaitingInQueue, bannedUntil, version"
-      " FROM users";
+      " FROM users WHERE userId > ?1 ORDER BY userId";
 
 static const char blocked_sql[]
     = "SELECT blocked FROM blocked WHERE userId = ?1";
 
-/* Each side by its own index; nobody is on both sides. */
-static const char history_sql[]
-    = "SELECT * FROM (SELECT * FROM sessions WHERE userA = ?1"
-      "   AND expiresAt > ?2 ORDER BY startTime DESC LIMIT ?3)"
-      " UNION ALL"
-      " SELECT * FROM (SELECT * FROM sessions WHERE userB = ?1"
-      "   AND expiresAt > ?2 ORDER BY startTime DESC LIMIT ?3)"
-      " ORDER BY startTime DESC LIMIT ?3";
-
 static const char sessions_sql[]
-    = "SELECT * FROM sessions WHERE endTime >= ?1 AND expiresAt > ?2"
-      " ORDER BY endTime";
+    = "SELECT * FROM sessions WHERE sessionId > ?1 AND endTime >= ?2"
+      " AND expiresAt > ?3 ORDER BY sessionId";
 
 static const char reports_sql[]
     = "SELECT * FROM reports WHERE at >= ?1 AND expiresAt > ?2 ORDER BY at";
@@ -151,6 +142,15 @@ prepare(convo_store_sqlite_t *self, const char *sql, sqlite3_stmt **statement)
 }
 
 
+/* The last one that was told as the first parameter; "" stands before all. */
+static int
+bind_after(sqlite3_stmt *statement, const char *after)
+{
+    return sqlite3_bind_text(statement, 1, after != NULL ? after : "", -1,
+                             SQLITE_STATIC);
+}
+
+
 /* Ends a statement whose last step was rc. */
 static int
 finish(convo_store_sqlite_t *self, sqlite3_stmt *statement, int rc)
@@ -246,8 +246,8 @@ tell_users(sqlite3_stmt *users, sqlite3_stmt *blocks, texts_t *texts,
 
 
 int
-convo_store_sqlite_each_user(convo_store_t *store, convo_store_user_pt told,
-                             void *data)
+convo_store_sqlite_each_user(convo_store_t *store, const char *after,
+                             convo_store_user_pt told, void *data)
 {
     convo_store_sqlite_t *self = (convo_store_sqlite_t *) store;
     sqlite3_stmt *users, *blocks = NULL;
@@ -258,6 +258,7 @@ convo_store_sqlite_each_user(convo_store_t *store, convo_store_user_pt told,
         return -1;
     }
 
+    bind_after(users, after);
     rc = sqlite3_prepare_v2(self->db, blocked_sql, -1, &blocks, NULL);
 
     if (rc == SQLITE_OK) {
@@ -274,40 +275,10 @@ convo_store_sqlite_each_user(convo_store_t *store, convo_store_user_pt told,
 
 /* --- sessions and reports --- */
 
-int64_t
-convo_store_sqlite_history_of(convo_store_t *store, const char *user_id,
-                              int64_t now_s, convo_store_session_t *sessions,
-                              size_t limit)
-{
-    convo_store_sqlite_t *self = (convo_store_sqlite_t *) store;
-    sqlite3_stmt *statement;
-    int64_t n = 0;
-    int rc;
-
-    if (prepare(self, history_sql, &statement) != 0) {
-        return -1;
-    }
-
-    sqlite3_bind_text(statement, 1, user_id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 2, now_s);
-    sqlite3_bind_int64(statement, 3, (sqlite3_int64) limit);
-
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        if (take_session(statement, &sessions[n]) == 0) {
-            n++;
-        } else {
-            tell_rubbish("session");
-        }
-    }
-
-    return finish(self, statement, rc) == 0 ? n : -1;
-}
-
-
 int
-convo_store_sqlite_each_session(convo_store_t *store, int64_t since_s,
-                                int64_t now_s, convo_store_session_pt told,
-                                void *data)
+convo_store_sqlite_each_session(convo_store_t *store, const char *after,
+                                int64_t since_s, int64_t now_s,
+                                convo_store_session_pt told, void *data)
 {
     convo_store_sqlite_t *self = (convo_store_sqlite_t *) store;
     convo_store_session_t session;
@@ -318,8 +289,9 @@ convo_store_sqlite_each_session(convo_store_t *store, int64_t since_s,
         return -1;
     }
 
-    sqlite3_bind_int64(statement, 1, since_s);
-    sqlite3_bind_int64(statement, 2, now_s);
+    bind_after(statement, after);
+    sqlite3_bind_int64(statement, 2, since_s);
+    sqlite3_bind_int64(statement, 3, now_s);
 
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
         if (take_session(statement, &session) != 0) {

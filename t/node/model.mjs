@@ -419,13 +419,35 @@ export class PoolModel {
     return 1;
   }
 
-  restoreHistory(sub, items) {
-    if (this.histories.has(sub) || items.length === 0) {
+  restoreSession({ userA, userB, untilMs, ...item }) {
+    const known = (sub) => this.user(sub).points !== undefined
+      || this.blocked.has(sub);
+    return this.restoreSide(known, userA, userB, untilMs, item)
+      + this.restoreSide(known, userB, userA, untilMs, item);
+  }
+
+  restoreSide(known, sub, peer, untilMs, { sessionId, startTime, entry }) {
+    if (!known(sub)) {
       return 0;
     }
-    this.histories.set(sub, items.slice(0, 50));
+    if (untilMs > this.now) {
+      const met = this.met.get(sub) ?? new Map();
+      met.set(peer, Math.max(untilMs, met.get(peer) ?? 0));
+      this.met.set(sub, met);
+      this.expire(`met:${sub}`, Math.max(...met.values()) - this.now);
+    }
+    const list = this.histories.get(sub) ?? [];
+    if (list.some((item) => item.sessionId === sessionId)) {
+      return 0;
+    }
+    const place = list.findIndex((item) => item.startTime <= startTime);
+    if (place < 0 && list.length >= 50) {
+      return 0;
+    }
+    list.splice(place < 0 ? list.length : place, 0, JSON.parse(entry));
+    this.histories.set(sub, list.slice(0, 50));
     this.expire(`history:${sub}`, 90 * DAY_MS);
-    return Math.min(items.length, 50);
+    return 1;
   }
 
   // --- dead letters ---

@@ -283,6 +283,13 @@ export class Pool {
         ...blocked]);
   }
 
+  restoreSession({ sessionId, userA, userB, startTime, entry, untilMs = 0 }) {
+    return this.run('restore_session',
+      ['user', 'blocked', 'history', 'met'].flatMap((kind) => (
+        [this.key(kind, userA), this.key(kind, userB)])),
+      [sessionId, userA, userB, startTime, untilMs, entry]);
+  }
+
   restoreLease(name, leaseMs = 30000, renew = '0') {
     return this.run('restore_lease', this.keys('ready', 'restoring'),
       [name, leaseMs, renew]);

@@ -450,11 +450,23 @@ async function restore() {
   for (const record of some(past.records.slice(-8))) {
     await both('restoreUser', record.sub, record);
   }
-  const sub = pick(subs);
-  const items = model.histories.get(pick(subs)) ?? [];
-  await script('restore_history', [pool.key('history', sub)],
-    items.map((item) => JSON.stringify(item)),
-    model.restoreHistory(sub, items));
+  for (const stored of some(model.ended.slice(-4))) {
+    await both('restoreSession', storedSession(stored));
+  }
+  if (random() < 0.3) {
+    await both('restoreSession', storedSession({ sessionId: newSid(),
+      userA: pick(subs.slice(0, 3)), userB: pick(subs.slice(3)),
+      startTime: Math.floor(model.now / 1000) - below(10000), duration: 60 }));
+  }
+}
+
+// As the worker has it from the store.
+function storedSession({ sessionId, userA, userB, startTime, duration }) {
+  const entry = JSON.stringify({ sessionId, startTime,
+    endTime: startTime + duration, duration,
+    pointsSpent: Math.ceil(duration / 60) });
+  return { sessionId, userA, userB, startTime, entry,
+    untilMs: startTime * 1000 + pool.windowMs };
 }
 
 // Redis loses everything; somebody restores it, and opens the pool again.

@@ -1,4 +1,4 @@
-// take_dirty, saved, restore_user, restore_history, restore_lease, take_probes,
+// take_dirty, saved, restore_user, restore_session, restore_lease, take_probes,
 // sweep_room: what the workers ask for the store's and LiveKit's sake.
 
 import assert from 'node:assert/strict';
@@ -122,14 +122,84 @@ test('restore_user: who waits or is in a session is left alone', async () => {
     await pool.restoreUser('ann', { version: Number(version) + 1e6 }), 1);
 });
 
-test('restore_history: once, at most fifty, in their order', async () => {
-  const key = [pool.key('history', 'ann')];
-  const items = Array.from({ length: 60 }, (_, i) => `{"n":${i}}`);
-  assert.equal(await pool.run('restore_history', key, []), 0);
-  assert.equal(await pool.run('restore_history', key, items), 50);
-  assert.deepEqual(await client.lrange(key[0], 0, -1), items.slice(0, 50));
-  assert.ok(await client.ttl(key[0]) > 89 * 86400);
-  assert.equal(await pool.run('restore_history', key, ['{}']), 0);
+// Of so many seconds ago, as the worker has it from the store.
+async function stored(userA, userB, ago, untilMs = 0) {
+  const startTime = Math.floor(await pool.now() / 1000) - ago;
+  const sessionId = newSid();
+  return { sessionId, userA, userB, startTime, untilMs,
+    entry: JSON.stringify({ sessionId, startTime, n: ago }) };
+}
+
+const known = (...subs) => Promise.all(subs.map((sub) => (
+  pool.restoreUser(sub, { version: 5, points: 15 }))));
+const history = async (sub) => (await client.lrange(
+  pool.key('history', sub), 0, -1)).map((text) => JSON.parse(text).n ?? text);
+
+test('restore_session: at its place, once, at most fifty', async () => {
+  await known('ann', 'bob');
+  const all = await Promise.all(Array.from({ length: 60 },
+    (_, i) => stored('ann', 'bob', (i * 37) % 60)));
+  for (const session of all) {
+    await pool.restoreSession(session);
+  }
+  const newest = Array.from({ length: 50 }, (_, i) => i);
+  assert.deepEqual(await history('ann'), newest);
+  assert.deepEqual(await history('bob'), newest);
+  assert.ok(await client.ttl(pool.key('history', 'ann')) > 89 * 86400);
+  for (const session of all) {
+    assert.equal(await pool.restoreSession(session), 0);
+  }
+  assert.deepEqual(await history('ann'), newest);
+});
+
+test('restore_session: among those that a script wrote, and rubbish',
+  async () => {
+    const { sid } = await pool.live('ann', 'bob', 100000);
+    await pool.leave('ann');
+    await client.rpush(pool.key('history', 'ann'), 'rubbish');
+    const older = await stored('ann', 'bob', 5000);
+    assert.equal(await pool.restoreSession(older), 2);
+    assert.equal(await pool.restoreSession(
+      { ...await stored('ann', 'bob', 90), sessionId: sid }), 0);
+    const list = await client.lrange(pool.key('history', 'ann'), 0, -1);
+    assert.deepEqual([JSON.parse(list[0]).sessionId, list[1], list[2]],
+      [sid, older.entry, 'rubbish']);
+    assert.equal(list.length, 3);
+  });
+
+test('restore_session: for who is known in this pool alone', async () => {
+  await known('ann');
+  await client.sadd(pool.key('blocked', 'cat'), 'dan');
+  assert.equal(await pool.restoreSession(await stored('ann', 'bob', 9)), 1);
+  assert.equal(await pool.restoreSession(await stored('bob', 'cat', 8)), 1);
+  await pool.restoreUser('eve', { version: 5, bannedUntilS: 9999999999 });
+  assert.equal(await pool.restoreSession(await stored('eve', 'bob', 8)), 0);
+  assert.deepEqual((await client.keys('*:history:*')).sort(),
+    [pool.key('history', 'ann'), pool.key('history', 'cat')]);
+});
+
+test('restore_session: nobody meets again in their window', async () => {
+  await known('ann', 'bob', 'cat');
+  const soon = await pool.now() + 60000;
+  await pool.restoreSession(await stored('ann', 'bob', 9, soon + 5000));
+  await pool.restoreSession(await stored('cat', 'ann', 9, soon));
+  await pool.restoreSession(await stored('ann', 'bob', 99, soon));
+  await pool.restoreSession(await stored('bob', 'cat', 99, soon - 60001));
+  const met = (sub) => client.zrange(pool.key('met', sub), 0, -1,
+    'WITHSCORES');
+  assert.deepEqual(await met('ann'), ['cat', String(soon),
+    'bob', String(soon + 5000)]);
+  assert.deepEqual(await met('bob'), ['ann', String(soon + 5000)]);
+  assert.deepEqual(await met('cat'), ['ann', String(soon)]);
+  const life = await client.pttl(pool.key('met', 'ann'));
+  assert.ok(life > 60000 && life <= 65000, `${life}`);
+});
+
+test('restore_session: damaged keys are left as they are', async () => {
+  await known('ann', 'bob');
+  await client.set(pool.key('history', 'ann'), 'rubbish');
+  assert.equal(await pool.restoreSession(await stored('ann', 'bob', 9)), 1);
+  assert.equal(await client.get(pool.key('history', 'ann')), 'rubbish');
 });
 
 test('restore_lease: one worker at a time, until the pool is ready',

@@ -416,7 +416,8 @@ dynamodb_is_taken(void **state)
     assert_string_equal(config.dynamodb.prefix, "");
 
     accepted(REDIS LIVEKIT "history dynamodb timeout=1m profile=a.b/c@d "
-                           "endpoint=http://[::1]:8000/ region=r\n");
+                           "endpoint=http://[::1]:8000/ region=r\n"
+                           "lease 2m\n");
     assert_string_equal(config.dynamodb.endpoint, "http://[::1]:8000");
     assert_string_equal(config.dynamodb.profile, "a.b/c@d");
     assert_int_equal(config.dynamodb.timeout_ms, 60000);
@@ -478,6 +479,26 @@ the_lease_exceeds_a_round(void **state)
             " lease \"30s\": expected more than 47s, which the calls of one "
             "round may take together (21 times the timeout of redis and once "
             "that of livekit)");
+}
+
+
+/* Between two renewals lies the longest call of the store. */
+static void
+the_lease_exceeds_a_call_of_the_store(void **state)
+{
+    (void) state;
+
+#define FAST "redis redis://h timeout=100ms\n" LIVEKIT                         \
+             "history dynamodb region=r timeout="
+    refused(FAST "2s\nlease 7320ms\n",
+            " lease \"7320ms\": expected more than 7320ms, as it is renewed "
+            "between calls of DynamoDB (its timeout, that of redis and 4s, and "
+            "a fifth of that)");
+    accepted(FAST "2s\nlease 7321ms\n");
+    refused(FAST "1m\n",
+            " lease \"30s\": expected more than 76920ms, as it is renewed "
+            "between calls of DynamoDB (its timeout, that of redis and 4s, and "
+            "a fifth of that)");
 }
 
 
@@ -574,6 +595,7 @@ main(void)
         cmocka_unit_test(dynamodb_is_taken),
         cmocka_unit_test(dynamodb_is_checked),
         cmocka_unit_test(the_lease_exceeds_a_round),
+        cmocka_unit_test(the_lease_exceeds_a_call_of_the_store),
         cmocka_unit_test(dropping_comes_after_silence),
         cmocka_unit_test(strange_files_are_refused),
     };

@@ -121,6 +121,19 @@ on_user(void *data, const convo_store_user_t *u, const char *const *blocked,
 
 
 static int
+on_name(void *data, const convo_store_user_t *u, const char *const *blocked,
+        size_t nblocked)
+{
+    (void) data;
+    (void) blocked;
+    (void) nblocked;
+    hear("%s ", u->user_id);
+
+    return 0;
+}
+
+
+static int
 on_session(void *data, const convo_store_session_t *s)
 {
     int *left = data;
@@ -148,7 +161,7 @@ static void
 assert_users(const char *expected)
 {
     heard[0] = '\0';
-    assert_int_equal(store->each_user(store, on_user, NULL), 0);
+    assert_int_equal(store->each_user(store, NULL, on_user, NULL), 0);
     assert_string_equal(heard, expected);
 }
 
@@ -295,40 +308,6 @@ reports_expire_and_blocks_never(void **state)
 
 
 static void
-a_history_is_the_users_own_newest_first(void **state)
-{
-    convo_store_session_t batch[5], out[5];
-
-    (void) state;
-
-    memset(out, 0, sizeof(out)); /* all of it is compared */
-    batch[0] = session('b', "ann", "bob", NOW_S + 1);
-    batch[1] = session('c', "bob", "ann", NOW_S + 4);
-    batch[2] = session('d', "ann", "cem", NOW_S + 3);
-    batch[3] = session('e', "cem", "bob", NOW_S + 5);
-    batch[4] = session('f', "cem", "ann", NOW_S + 2);
-    assert_int_equal(store->write(store, batch, 5), 0);
-
-#define LETTER(i) out[i].session_id[CONVO_SID_LEN - 1]
-    assert_int_equal(store->history_of(store, "ann", NOW_S, out, 5), 4);
-    assert_memory_equal(&out[0], &batch[1], sizeof(out[0]));
-    assert_int_equal(LETTER(1), 'd');
-    assert_int_equal(LETTER(2), 'f');
-    assert_memory_equal(&out[3], &batch[0], sizeof(out[0]));
-
-    assert_int_equal(store->history_of(store, "ann", NOW_S, out, 2), 2);
-    assert_int_equal(LETTER(0), 'c');
-    assert_int_equal(LETTER(1), 'd');
-
-    assert_int_equal(store->history_of(store, "ann", batch[2].expires_at, out,
-                                       5),
-                     1);
-    assert_int_equal(LETTER(0), 'c');
-    assert_int_equal(store->history_of(store, "nobody", NOW_S, out, 5), 0);
-}
-
-
-static void
 sessions_are_told_as_of_their_end(void **state)
 {
     convo_store_session_t batch[3];
@@ -343,13 +322,15 @@ sessions_are_told_as_of_their_end(void **state)
     assert_int_equal(store->write(store, batch, 3), 0);
 
     heard[0] = '\0';
-    assert_int_equal(store->each_session(store, NOW_S + 61, NOW_S, on_session,
-                                         NULL),
+    assert_int_equal(store->each_session(store, NULL, NOW_S + 61, NOW_S,
+                                         on_session, NULL),
                      0);
     hear("/");
-    assert_int_equal(store->each_session(store, 0, 0, on_session, NULL), 0);
+    assert_int_equal(store->each_session(store, NULL, 0, 0, on_session, NULL),
+                     0);
     hear("/");
-    assert_int_equal(store->each_session(store, 0, 0, on_session, &stop), 0);
+    assert_int_equal(store->each_session(store, NULL, 0, 0, on_session, &stop),
+                     0);
     assert_string_equal(heard, "c:ann-bob;/"
                                "b:ann-bob;c:ann-bob;d:ann-bob;/"
                                "b:ann-bob;c:ann-bob;");
@@ -357,10 +338,48 @@ sessions_are_told_as_of_their_end(void **state)
 
 
 static void
+a_reading_goes_on_behind_the_last_that_was_told(void **state)
+{
+    static const char *const ids[] = { "bob", "ann", "\xc3\xb6'z", "cem" };
+    convo_store_session_t batch[3];
+
+    (void) state;
+
+    batch[0] = session('d', "ann", "bob", NOW_S);
+    batch[1] = session('b', "ann", "cem", NOW_S + 1);
+    batch[2] = session('c', "ann", "bob", NOW_S - 100);
+    assert_int_equal(store->write(store, batch, 3), 0);
+    for (size_t i = 0; i < 4; i++) {
+        convo_store_user_t u = user(ids[i], 1);
+
+        assert_int_equal(store->put_users(store, &u, 1, NULL), 0);
+    }
+
+#define TOLD_BEHIND(after, names)                                             \
+    heard[0] = '\0';                                                          \
+    assert_int_equal(store->each_user(store, after, on_name, NULL), 0);       \
+    assert_string_equal(heard, names)
+    TOLD_BEHIND(NULL, "ann bob cem \xc3\xb6'z ");
+    TOLD_BEHIND("ann", "bob cem \xc3\xb6'z ");
+    TOLD_BEHIND("bobby", "cem \xc3\xb6'z ");
+    TOLD_BEHIND("\xc3\xb6'z", "");
+
+    heard[0] = '\0';
+    assert_int_equal(store->each_session(store, batch[1].session_id, 0, 0,
+                                         on_session, NULL),
+                     0);
+    hear("/");
+    assert_int_equal(store->each_session(store, batch[1].session_id, NOW_S, 0,
+                                         on_session, NULL),
+                     0);
+    assert_string_equal(heard, "c:ann-bob;d:ann-bob;/d:ann-bob;");
+}
+
+
+static void
 rubbish_in_the_file_is_left_out(void **state)
 {
     convo_store_user_t u = user("ann", 1);
-    convo_store_session_t out[5];
 
     (void) state;
 
@@ -381,9 +400,9 @@ rubbish_in_the_file_is_left_out(void **state)
             " ('short', 'ann', 'bob', '', 'p-1', 1, 1e10)");
 
     assert_users("ann p-1 15 8 7 86400 -10 1 0 1 [ x ];");
-    assert_int_equal(store->history_of(store, "ann", 0, out, 5), 1);
     heard[0] = '\0';
-    assert_int_equal(store->each_session(store, 0, 0, on_session, NULL), 0);
+    assert_int_equal(store->each_session(store, NULL, 0, 0, on_session, NULL),
+                     0);
     assert_string_equal(heard, "d:ann-bob;");
     heard[0] = '\0';
     assert_int_equal(store->each_report(store, 0, 0, on_report, NULL), 0);
@@ -469,7 +488,6 @@ failures_of_every_call_are_told(void **state)
     convo_store_t *none = convo_store_sqlite_new("/nowhere/at/all.db");
     convo_store_user_t u = user("ann", 1);
     convo_store_report_t r = report('b', "ann", "bob");
-    convo_store_session_t out[1];
 
     (void) state;
 
@@ -478,9 +496,9 @@ failures_of_every_call_are_told(void **state)
                         "opening it: unable to open database file");
     assert_int_equal(none->put_users(none, &u, 1, NULL), -1);
     assert_int_equal(none->put_reports(none, &r, 1), -1);
-    assert_int_equal(none->each_user(none, on_user, NULL), -1);
-    assert_int_equal(none->history_of(none, "ann", 0, out, 1), -1);
-    assert_int_equal(none->each_session(none, 0, 0, on_session, NULL), -1);
+    assert_int_equal(none->each_user(none, NULL, on_user, NULL), -1);
+    assert_int_equal(none->each_session(none, NULL, 0, 0, on_session, NULL),
+                     -1);
     assert_int_equal(none->each_report(none, 0, 0, on_report, NULL), -1);
     none->close(none);
 }
@@ -592,8 +610,8 @@ main(void)
         TEST(of_one_batch_the_newest_stands_in_any_order),
         TEST(a_report_is_kept_once_and_blocks_both),
         TEST(reports_expire_and_blocks_never),
-        TEST(a_history_is_the_users_own_newest_first),
         TEST(sessions_are_told_as_of_their_end),
+        TEST(a_reading_goes_on_behind_the_last_that_was_told),
         TEST(rubbish_in_the_file_is_left_out),
         TEST(a_file_of_the_first_layout_gets_what_it_lacks),
         TEST(processes_of_one_host_share_it),

@@ -173,7 +173,6 @@ test('without its tables nothing is taken, and init is named', async () => {
     ['write', [session(1)]], ['write', sessions(2)],
     ['put_users', [user('ann', 1)]], ['put_reports', [report(1, 'a', 'b')]],
     ['each_user'], ['each_session'], ['each_report'], ['count'],
-    ['history_of'],
   ]) {
     const { result, error } = await store.do(what,
       { records, user: 'ann', limit: 5, now: NOW });
@@ -238,23 +237,21 @@ test('the indexes answer by user and time', async () => {
     [NOW + 1, NOW + 3]);
 });
 
-test('a history is the user\'s own, newest first, without what has expired',
-  async () => {
-    const store = await made();
-    // the newest have expired: they fill whole pages of the index
-    const old = sessions(40, 100).map((s) => ({ ...s, expiresAt: NOW - 1 }));
-    const own = [session(1), session(4, { userA: 'bob', userB: 'ann' }),
-      session(3, { userB: 'cem' }), session(2, { userA: 'c', userB: 'ann' })];
-    await store.must('write', { records: [...old, ...own,
-      session(9, { userA: 'cem' })] });
-    const history = async (limit) => (await store.must('history_of',
-      { user: 'ann', now: NOW, limit })).told;
-    assert.deepEqual(await history(50), [own[1], own[2], own[3], own[0]]);
-    assert.deepEqual(await history(2), [own[1], own[2]]);
-    assert.deepEqual(await history(1), [own[1]]);
-    assert.equal((await store.must('history_of',
-      { user: 'nobody', now: NOW, limit: 50 })).result, 0);
-  });
+// Whoever looks for the sessions of a user finds them by the indexes.
+test('the indexes have the sessions of a user, newest first', async () => {
+  const store = await made();
+  const own = [session(1), session(4, { userA: 'bob', userB: 'ann' }),
+    session(3, { userB: 'cem' }), session(2, { userA: 'c', userB: 'ann' })];
+  await store.must('write', { records: [...own,
+    session(9, { userA: 'cem' })] });
+  const found = async (side) => (await dynamo.client.send(new QueryCommand({
+    TableName: `${store.prefix}sessions`, IndexName: `${side}-startTime`,
+    KeyConditionExpression: `${side} = :user`, ScanIndexForward: false,
+    ExpressionAttributeValues: { ':user': { S: 'ann' } },
+  }))).Items.map(plain);
+  assert.deepEqual(await found('userA'), [own[2], own[0]]);
+  assert.deepEqual(await found('userB'), [own[1], own[3]]);
+});
 
 test('sessions are told as of their end, over many pages', async () => {
   const store = await made();
@@ -277,6 +274,16 @@ test('sessions are told as of their end, over many pages', async () => {
     { since: 0, now: LATER + 2400 })).told.length, 100);
   assert.equal((await store.must('each_session',
     { since: 0, now: NOW, stop: 7 })).told.length, 7);
+
+  // behind each that was told last come those that were told after it
+  const order = (await store.must('each_session', { since: 0, now: NOW }))
+    .told.map(({ sessionId: id }) => id);
+  for (const at of [0, 1, 999, 1000, 1700, 2499]) {
+    const rest = await store.must('each_session',
+      { after: order[at], since: 0, now: NOW });
+    assert.deepEqual(rest.told.map(({ sessionId: id }) => id),
+      order.slice(at + 1));
+  }
 });
 
 // --- users and reports
@@ -454,8 +461,6 @@ test('items that are none of ours are left out, and told without a word of '
 
   assert.deepEqual((await store.must('each_session',
     { since: 0, now: NOW })).told, [session(1)]);
-  assert.deepEqual((await store.must('history_of',
-    { user: 'ann', now: NOW, limit: 50 })).told, [session(1)]);
   const { told } = await store.must('each_user');
   assert.deepEqual(told.map((u) => [u.userId, u.blocked]), [['dan', ['y']]]);
   assert.deepEqual((await store.must('each_report',

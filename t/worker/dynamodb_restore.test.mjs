@@ -8,8 +8,9 @@ import { after, before, test } from 'node:test';
 import { BatchWriteItemCommand } from '@aws-sdk/client-dynamodb';
 
 import {
-  KEY, newDynamo, REGION, startFaults,
+  KEY, newDynamo, refusal, REGION, startFaults,
 } from '../node/dynamodb.mjs';
+import { sessionId } from '../node/store.mjs';
 import { binary, sleep, startBareStage, until } from '../node/worker.mjs';
 
 const MANY = 150;
@@ -32,6 +33,7 @@ after(async () => {
 
 const settings = (endpoint = dynamo.endpoint) => ({
   history: `dynamodb region=${REGION} endpoint=${endpoint} prefix=r-`,
+  lease: '8s',
 });
 
 // Users who may have had sessions, which the store has to be asked for.
@@ -133,34 +135,129 @@ test('what users have reaches the tables, and a fresh Redis', async () => {
   assert.equal((await pool.join('ann')).status, 'ok');
 });
 
-test('a slow store: one of two workers restores, and keeps its lease',
-  async () => {
+// Ends the workers, and what comes is between them and the store.
+async function between(test_) {
+  await Promise.all(stage.workers.map((worker) => worker.end('SIGKILL')));
+  await pool.client.flushall();
+  const faults = await startFaults(dynamo.endpoint);
+  try {
+    await test_(faults);
+  } finally {
     await Promise.all(stage.workers.map((worker) => worker.end('SIGKILL')));
+    await faults.stop();
+  }
+}
+
+const DONE = /pool default is ready: (\d+) users were restored in (\d+)/;
+const pagesOf = (faults, table) => faults.of('Scan').filter(
+  ({ body }) => body.TableName === `r-${table}`);
+// Smaller pages than the worker asks for, so that there are many.
+const smaller = (limit) => ({ body, forward }) => (
+  forward({ ...body, Limit: limit }));
+
+test('a slow store: one of two workers restores, and keeps its lease',
+  () => between(async (faults) => {
     await putUsers(MANY);
-    const faults = await startFaults(dynamo.endpoint);
-    faults.on('Query', async ({ forward }) => {
-      await sleep(100);
-      return forward();
+    faults.on('Scan', async (call) => {
+      await sleep(700);
+      return smaller(20)(call);
     });
-    try {
-      await pool.client.flushall();
-      const workers = [1, 2].map(() => stage.launch({
-        ...settings(faults.endpoint), lease: '8s',
-      }));
-      const line = /pool default is ready: (\d+) users were restored in (\d+)/;
-      const [, users, ms] = await until(
-        () => workers.map(({ log }) => line.exec(log)).find(Boolean),
-        'one of them is done', 60000);
-      assert.ok(Number(users) >= 2 * MANY);
-      assert.ok(Number(ms) > 8000, 'it took longer than a lease');
-      assert.equal(faults.of('Scan').filter(
-        ({ body }) => body.TableName === 'r-users').length, 1);
+    const workers = [1, 2].map(() => stage.launch(settings(faults.endpoint)));
+    const [, users, ms] = await until(
+      () => workers.map(({ log }) => DONE.exec(log)).find(Boolean),
+      'one of them is done', 60000);
+    assert.ok(Number(users) >= 2 * MANY);
+    assert.ok(Number(ms) > 8000, 'it took longer than a lease');
+    const starts = pagesOf(faults, 'users').filter(
+      ({ body }) => body.ExclusiveStartKey === undefined);
+    assert.equal(starts.length, 1, 'it was read once');
+    assert.equal((await pool.user(`slow-${MANY - 1}`)).spent, '3');
+  }));
+
+// What DynamoDB says of each; the first it asks for again by itself.
+for (const [name, status] of [['ThrottlingException', 400],
+  ['AccessDeniedException', 400]]) {
+  test(`each third call fails (${name}): it is read through, once`,
+    () => between(async (faults) => {
+      await putUsers(MANY);
+      let calls = 0;
+      faults.on('Scan', (call) => {
+        calls += 1;
+        return calls % 3 === 0 ? refusal(name, status) : smaller(30)(call);
+      });
+      const worker = stage.launch(settings(faults.endpoint));
+      const [, users] = await worker.logged(DONE, 60000);
+      const pages = Math.ceil(users / 30) + 1;
+      assert.ok(pages > 10);
+      const asked = pagesOf(faults, 'users').length;
+      assert.ok(asked <= pages * 1.5 + 2, `${asked} for ${pages} pages`);
+      assert.equal((await pool.user('slow-0')).spent, '3');
       assert.equal((await pool.user(`slow-${MANY - 1}`)).spent, '3');
-    } finally {
-      await Promise.all(stage.workers.map((worker) => worker.end('SIGKILL')));
-      await faults.stop();
+    }));
+}
+
+test('killed in the middle of a store that fails: another does it',
+  () => between(async (faults) => {
+    let calls = 0;
+    faults.on('Scan', (call) => {
+      calls += 1;
+      return calls % 2 === 0 ? refusal('InternalServerError', 500)
+        : smaller(25)(call);
+    });
+    const first = stage.launch(settings(faults.endpoint));
+    await until(async () => await pool.client.dbsize() > 60, 'it has begun',
+      30000);
+    await first.end('SIGKILL');
+    assert.equal(await pool.client.exists(pool.key('ready')), 0);
+    const second = stage.launch(settings(faults.endpoint));
+    const [, users] = await second.logged(DONE, 60000);
+    assert.equal((await pool.client.keys('{default}:user:*')).length,
+      Number(users));
+  }));
+
+// The items of a table, 25 at a time, eight requests at once.
+async function putAll(table, items) {
+  const batches = Array.from({ length: Math.ceil(items.length / 25) },
+    (_, i) => items.slice(i * 25, i * 25 + 25));
+  const put = async () => {
+    for (let batch = batches.pop(); batch; batch = batches.pop()) {
+      await dynamo.client.send(new BatchWriteItemCommand({ RequestItems: {
+        [table]: batch.map((Item) => ({ PutRequest: { Item } })) } }));
     }
-  });
+  };
+  await Promise.all(Array.from({ length: 8 }, put));
+}
+
+test('20,000 users with 40,000 sessions: pages are asked for, not users',
+  () => between(async (faults) => {
+    const users = 20000;
+    const second = Math.floor(Date.now() / 1000);
+    const number = (n) => ({ N: String(n) });
+    await putAll('r-users', Array.from({ length: users }, (_, i) => ({
+      userId: { S: `many-${i}` }, pool: { S: 'default' }, points: number(15),
+      pointsLeft: number(15), version: number(second * 1000),
+      lastSessionTimestamp: number(second - 100),
+    })));
+    await putAll('r-sessions', Array.from({ length: 2 * users }, (_, i) => ({
+      sessionId: { S: sessionId(100000 + i) },
+      userA: { S: `many-${i % users}` }, userB: { S: `many-${(i + 1) % users}` },
+      startTime: number(second - 1000000 + i), duration: number(60),
+      endTime: number(second - 999940 + i), expiresAt: number(second + 99999),
+    })));
+    const worker = stage.launch({ ...settings(faults.endpoint), lease: '30s',
+      redis: `redis://127.0.0.1:${stage.redis.port} timeout=1s` });
+    const [, restored, ms] = await worker.logged(DONE, 240000);
+    console.log(`# ${restored} users in ${ms} ms`);
+    assert.ok(Number(restored) >= users);
+    const history = await pool.client.lrange(pool.key('history', 'many-7'), 0,
+      -1);
+    assert.deepEqual(history.map((text) => JSON.parse(text).startTime),
+      [20007, 20006, 7, 6].map((i) => second - 1000000 + i));
+    assert.ok(faults.calls.length < 4 * (users + 2 * users) / 1000,
+      `${faults.calls.length} calls`);
+    assert.ok(worker.peakMemory()
+      < (process.env.ASAN_OPTIONS ? 600 : 100) * 1024);
+  }));
 
 test('away while Redis is new: the pool stays closed until it is there',
   async () => {

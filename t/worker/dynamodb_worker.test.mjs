@@ -37,6 +37,7 @@ after(async () => {
 const settings = (endpoint = dynamo.endpoint) => ({
   history: `dynamodb region=${REGION} endpoint=${endpoint} prefix=e- `
     + 'timeout=1s',
+  lease: '7s',
   absence: '1s',
 });
 

@@ -195,13 +195,15 @@ test('what Redis knows of a later time is left alone', async () => {
   insert(file, 'sessions', [sessionRow('ann', 'bob', now() - 7200)]);
   await pool.client.hset(pool.key('user', 'ann'), 'version', version + 1,
     'points', 15, 'spent', 9, 'window_end', Date.now() + 1000000);
-  await pool.client.rpush(pool.key('history', 'ann'), 'as it was');
+  const newer = JSON.stringify({ sessionId: newSid(), startTime: now() });
+  await pool.client.rpush(pool.key('history', 'ann'), newer);
   await stage.worker();
   await ready();
   assert.equal((await pool.user('ann')).spent, '9');
   assert.equal((await pool.user('bob')).spent, '3');
-  assert.deepEqual(await pool.client.lrange(pool.key('history', 'ann'), 0, -1),
-    ['as it was']);
+  const [first, ...older] = await pool.client.lrange(
+    pool.key('history', 'ann'), 0, -1);
+  assert.deepEqual([first, older.length], [newer, 1]);
   assert.equal((await shown('bob')).sessions.length, 1);
 });
 
@@ -282,6 +284,22 @@ test('the newest 50 sessions, newest first, without the expired', async () => {
   const alive = rows.filter(([, , , , , , expires]) => expires > now());
   assert.deepEqual(sessions, alive.reverse().slice(0, 50)
     .map(([sid, , , start, end, duration]) => [sid, start, end, duration, 1]));
+});
+
+test('two who met today do not meet again', async () => {
+  await makeStore();
+  insert(file, 'users', ['ann', 'bob', 'cat'].map((sub) => userRow(sub)));
+  insert(file, 'sessions', [sessionRow('ann', 'bob', now() - 7200),
+    sessionRow('cat', 'ann', now() - DAY - 1)]);
+  await stage.worker();
+  await ready();
+  const met = (sub) => pool.client.zrange(pool.key('met', sub), 0, -1,
+    'WITHSCORES');
+  const [peer, until_] = await met('ann');
+  assert.equal(peer, 'bob');
+  assert.ok(Math.abs(until_ - (now() - 7200 + DAY) * 1000) < 60000);
+  assert.deepEqual(await met('bob'), ['ann', until_]);
+  assert.deepEqual(await met('cat'), []);
 });
 
 test('who is known by blocks alone has them and their sessions', async () => {

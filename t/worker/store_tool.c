@@ -185,29 +185,10 @@ put(convo_store_t *store, const char *what, const json_t *records,
 
 
 static int64_t
-history(convo_store_t *store, const json_t *command, json_t *told)
-{
-    size_t limit = (size_t) number_of(command, "limit");
-    convo_store_session_t *sessions = calloc(limit + 1, sizeof(*sessions));
-    int64_t n;
-
-    n = store->history_of(store,
-                          json_string_value(json_object_get(command, "user")),
-                          number_of(command, "now"), sessions, limit);
-
-    for (int64_t i = 0; i < n; i++) {
-        json_array_append_new(told, session_json(&sessions[i]));
-    }
-    free(sessions);
-
-    return n;
-}
-
-
-static int64_t
 run(convo_store_t *store, const json_t *command, json_t *told)
 {
     const char *what = json_string_value(json_object_get(command, "do"));
+    const char *after = json_string_value(json_object_get(command, "after"));
     listener_t listener = { told, number_of(command, "stop") };
     int64_t since = number_of(command, "since");
     int64_t now = number_of(command, "now");
@@ -221,14 +202,12 @@ run(convo_store_t *store, const json_t *command, json_t *told)
     if (strcmp(what, "expire") == 0) {
         return store->expire(store, now);
     }
-    if (strcmp(what, "history_of") == 0) {
-        return history(store, command, told);
-    }
     if (strcmp(what, "each_user") == 0) {
-        return store->each_user(store, on_user, &listener);
+        return store->each_user(store, after, on_user, &listener);
     }
     if (strcmp(what, "each_session") == 0) {
-        return store->each_session(store, since, now, on_session, &listener);
+        return store->each_session(store, after, since, now, on_session,
+                                   &listener);
     }
     if (strcmp(what, "each_report") == 0) {
         return store->each_report(store, since, now, on_report, &listener);

@@ -1,0 +1,76 @@
+-- A session that the store has, for a Redis that has lost its data: it takes
+-- its place among the last sessions of both, newest first, unless it is there,
+-- and neither meets the other again in their window. Only for who is known in
+-- this pool: has joined, or is kept from somebody.
+--
+-- KEYS: user_a user_b blocked_a blocked_b history_a history_b met_a met_b
+-- ARGV: sid a b start_s met_until_ms entry
+--   a, b           the users' subs
+--   met_until_ms   when the two may be paired again
+--   entry          JSON as "history" returns it
+-- returns   how many of the lists took it (integer)
+
+--@include time
+--@include user
+--@include expect
+--@include session
+
+local sid, start, entry = ARGV[1], tonumber(ARGV[4]), ARGV[6]
+local until_ms = tonumber(ARGV[5])
+local now = now_ms()
+
+-- What an entry that "remember" or this script wrote says, without decoding
+-- it; nothing is newer than rubbish.
+local function start_of(text)
+    return tonumber(string.match(text, '"startTime":(%d+)')) or 0
+end
+
+local function put(key)
+    if redis.call('LLEN', key) >= HISTORY_MAX
+        and start_of(redis.call('LINDEX', key, HISTORY_MAX - 1)) > start then
+        return 0
+    end
+    local older
+    for _, text in ipairs(redis.call('LRANGE', key, 0, HISTORY_MAX - 1)) do
+        if string.find(text, sid, 1, true) then
+            return 0
+        end
+        if not older and start_of(text) <= start then
+            older = text
+        end
+    end
+    if older then
+        redis.call('LINSERT', key, 'BEFORE', older, entry)
+    else
+        redis.call('RPUSH', key, entry)
+    end
+    redis.call('LTRIM', key, 0, HISTORY_MAX - 1)
+    redis.call('EXPIRE', key, HISTORY_TTL_S)
+    return 1
+end
+
+local function meet(key, peer)
+    redis.call('ZADD', key, 'GT', until_ms, peer)
+    local last = redis.call('ZRANGE', key, 0, 0, 'REV', 'WITHSCORES')[2]
+    redis.call('PEXPIRE', key, tonumber(last) - now)
+end
+
+local taken = 0
+
+local function restore_side(user, blocked, history, met, peer)
+    if not holds(user, 'hash') or not holds(history, 'list')
+        or not holds(met, 'zset')
+        or redis.call('HEXISTS', user, 'points') == 0
+        and redis.call('EXISTS', blocked) == 0 then
+        return
+    end
+    taken = taken + put(history)
+    if until_ms > now then
+        meet(met, peer)
+    end
+end
+
+restore_side(KEYS[1], KEYS[3], KEYS[5], KEYS[7], ARGV[3])
+restore_side(KEYS[2], KEYS[4], KEYS[6], KEYS[8], ARGV[2])
+
+return taken

@@ -1,0 +1,142 @@
+/*
+ * The leases of the job that restores; see restore.h.
+ */
+
+#include "restore.h"
+#include "log.h"
+#include "stop.h"
+
+#include <time.h>
+
+
+int64_t
+convo_restore_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+
+void
+convo_restore_lose(convo_restore_t *self, size_t index, const char *why)
+{
+    convo_log(CONVO_LOG_WARN, "restore",
+              "pool %s: the lease to restore it was lost: %s",
+              self->config->pools[index].name, why);
+    self->mine[index] = 0;
+    self->told[index] = 0;
+}
+
+
+static const char *
+why_lost(const redisReply *reply)
+{
+    return convo_reply_is(reply, "ready")   ? "another worker has done it"
+           : convo_reply_is(reply, "other") ? "another worker does it"
+           : convo_reply_is(reply, "lost")  ? CONVO_RESTORE_LOST
+                                            : "Redis refused it";
+}
+
+
+int
+convo_restore_lease(convo_restore_t *self, int renew)
+{
+    const convo_config_t *config = self->config;
+    convo_redis_t *redis = self->redis;
+    size_t call = 0;
+    int n = 0;
+
+    convo_redis_begin(redis);
+
+    for (size_t i = 0; i < config->npools; i++) {
+        if (renew && !self->mine[i]) {
+            continue;
+        }
+
+        convo_redis_script(redis, CONVO_SCRIPT_RESTORE_LEASE);
+        convo_redis_key(redis, &config->pools[i], CONVO_KEY_READY, NULL, 0);
+        convo_redis_key(redis, &config->pools[i], CONVO_KEY_RESTORING, NULL,
+                        0);
+        convo_redis_str(redis, config->name);
+        convo_redis_int(redis, config->lease_ms);
+        convo_redis_str(redis, renew ? "1" : "0");
+    }
+
+    if (convo_redis_run(redis) != 0) {
+        return -1;
+    }
+
+    for (size_t i = 0; i < config->npools; i++) {
+        const redisReply *reply;
+
+        if (renew && !self->mine[i]) {
+            continue;
+        }
+
+        reply = convo_redis_reply(redis, call++);
+        convo_reply_failed(reply, "restore", "restore_lease");
+        self->mine[i] = convo_reply_is(reply, "mine");
+        if (renew && !self->mine[i]) {
+            convo_restore_lose(self, i, why_lost(reply));
+        }
+        n += self->mine[i];
+    }
+
+    self->renewed_ms = convo_restore_clock();
+
+    return n;
+}
+
+
+int
+convo_restore_run(convo_restore_t *self, const char *what)
+{
+    convo_redis_t *redis = self->redis;
+
+    if (convo_redis_calls(redis) > 0 && convo_redis_run(redis) != 0) {
+        self->cut = "Redis is away";
+        return -1;
+    }
+
+    for (size_t i = 0; i < convo_redis_calls(redis); i++) {
+        convo_reply_failed(convo_redis_reply(redis, i), "restore", what);
+    }
+
+    convo_redis_begin(redis);
+
+    return 0;
+}
+
+
+int
+convo_restore_keep(convo_restore_t *self, const char *what)
+{
+    int n;
+
+    if (convo_stopping()) {
+        self->cut = "this worker stops";
+        return -1;
+    }
+
+    if (convo_restore_clock() - self->renewed_ms < self->config->lease_ms / 6)
+    {
+        return 0;
+    }
+
+    if (convo_restore_run(self, what) != 0) {
+        return -1;
+    }
+
+    n = convo_restore_lease(self, 1);
+    if (n <= 0) {
+        self->cut = n < 0 ? "Redis is away" : "the lease was lost";
+        return -1;
+    }
+
+    convo_redis_begin(self->redis);
+
+    return 0;
+}
