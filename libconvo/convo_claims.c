@@ -1,338 +1,260 @@
 /*
- * What a token claims, checked against what a location asks for; see
- * convo_claims.h.
+ * The claims of one token; see convo_claims.h.
  *
- * Shapes are Cognito's: an ID token has "aud" and "token_use":"id", an
- * access token has "client_id" and "token_use":"access".  A claim of another
- * type than expected never matches.
+ * They are read on the stack, where there is room for the largest, and then
+ * copied into a block of just their size: a struct, the values, the text.
  */
 
 #include "convo_claims.h"
 
 #include <ctype.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "convo_json.h"
+#include "convo_base64.h"
+#include "convo_claims_private.h"
 
 /* Beyond this a double holds no exact seconds; no real token comes near. */
 #define CONVO_CLAIMS_TIME_MAX 9007199254740992.0
 
-#define CONVO_CLAIMS_IDENTITIES_DEPTH 3
-#define CONVO_CLAIMS_IDENTITIES_COUNT 256
+#define CONVO_CLAIMS_TEXT_MAX (CONVO_CLAIMS_PAYLOAD_MAX / 4 * 3 + 2)
 
-/* "-9223372036854775808" and its NUL */
-#define CONVO_CLAIMS_INTEGER_LEN 21
+/* The claims, then what an "identities" of JSON text says. */
+#define CONVO_CLAIMS_VALUES                                                   \
+    (CONVO_CLAIMS_COUNT_MAX + CONVO_CLAIMS_IDENTITIES_COUNT)
+#define CONVO_CLAIMS_TEXTS                                                    \
+    (CONVO_CLAIMS_TEXT_MAX + CONVO_CLAIMS_IDENTITIES_MAX                      \
+     + 2 * CONVO_DOCUMENT_SLACK)
+
+typedef struct {
+    size_t nvalues;
+    size_t len;        /* of the text, slack included */
+    size_t identities; /* which value is the array; 0: none */
+    convo_value_t values[CONVO_CLAIMS_VALUES];
+    char text[CONVO_CLAIMS_TEXTS];
+} convo_claims_draft_t;
+
+static const convo_text_t convo_claims_names[CONVO_CLAIMS_KNOWN] = {
+    [CONVO_CLAIMS_EXP] = { "exp", 3 },
+    [CONVO_CLAIMS_NBF] = { "nbf", 3 },
+    [CONVO_CLAIMS_IAT] = { "iat", 3 },
+    [CONVO_CLAIMS_ISS] = { "iss", 3 },
+    [CONVO_CLAIMS_AUD] = { "aud", 3 },
+    [CONVO_CLAIMS_SUB] = { "sub", 3 },
+    [CONVO_CLAIMS_CLIENT_ID] = { "client_id", 9 },
+    [CONVO_CLAIMS_TOKEN_USE] = { "token_use", 9 },
+    [CONVO_CLAIMS_IDENTITIES] = { "identities", 10 },
+};
 
 static bool
-convo_claims_is(const json_t *value, const char *text, size_t len)
+convo_claims_decode(convo_claims_draft_t *draft, const convo_text_t *payload)
 {
-    return json_is_string(value) && json_string_length(value) == len
-           && memcmp(json_string_value(value), text, len) == 0;
-}
+    long len;
 
-static bool
-convo_claims_is_one_of(const json_t *value, const convo_text_t *texts,
-                       size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (convo_claims_is(value, texts[i].data, texts[i].len)) {
-            return true;
-        }
+    if (payload->len > CONVO_CLAIMS_PAYLOAD_MAX) {
+        return false;
     }
 
-    return false;
-}
+    len = convo_base64url_decode((unsigned char *) draft->text, payload->data,
+                                 payload->len);
 
-/* An OpenID audience list counts only when every member is one of ours. */
-static bool
-convo_claims_audience(const json_t *aud, const convo_claims_rules_t *rules)
-{
-    size_t i;
-    const json_t *member;
-
-    if (!json_is_array(aud)) {
-        return convo_claims_is_one_of(aud, rules->clients, rules->nclients);
+    if (len < 0) {
+        return false;
     }
 
-    json_array_foreach(aud, i, member) {
-        if (!convo_claims_is_one_of(member, rules->clients,
-                                    rules->nclients)) {
-            return false;
-        }
-    }
+    draft->len = (size_t) len + CONVO_DOCUMENT_SLACK;
+    draft->nvalues = convo_document_read(
+        draft->values, CONVO_CLAIMS_COUNT_MAX, CONVO_DOCUMENT_DEPTH_MAX,
+        draft->text, (size_t) len);
 
-    return json_array_size(aud) > 0;
-}
-
-static convo_fault_e
-convo_claims_check_use(const json_t *claims,
-                       const convo_claims_rules_t *rules)
-{
-    const json_t *use = json_object_get(claims, "token_use");
-    bool ours;
-
-    if ((rules->uses & CONVO_CLAIMS_USE_ID) && convo_claims_is(use, "id", 2)) {
-        ours = convo_claims_audience(json_object_get(claims, "aud"), rules);
-
-    } else if ((rules->uses & CONVO_CLAIMS_USE_ACCESS)
-               && convo_claims_is(use, "access", 6)) {
-        ours = convo_claims_is_one_of(json_object_get(claims, "client_id"),
-                                      rules->clients, rules->nclients);
-
-    } else {
-        return CONVO_FAULT_TOKEN_USE;
-    }
-
-    return ours ? CONVO_FAULT_NONE : CONVO_FAULT_CLIENT;
+    return draft->nvalues > 0
+           && convo_value_type(draft->values) == CONVO_VALUE_OBJECT;
 }
 
 /*
- * A NumericDate (RFC 7519, section 2), which may have a fraction.  False for
- * any other type and for what is no time at all.
+ * Cognito sends "identities" as an array, and at times as its JSON text: that
+ * is read here, once.  Text that is no such array counts as none.
  */
-static bool
-convo_claims_time(const json_t *value, double *time_s)
+static void
+convo_claims_decode_identities(convo_claims_draft_t *draft)
 {
-    if (!json_is_number(value)) {
-        return false;
+    const convo_value_t *claim = convo_value_member(draft->values,
+                                                    "identities", 10);
+    convo_value_t *array = draft->values + draft->nvalues;
+    char *copy = draft->text + draft->len;
+    size_t n;
+
+    draft->identities = 0;
+
+    if (convo_value_type(claim) == CONVO_VALUE_ARRAY) {
+        draft->identities = (size_t) (claim - draft->values);
     }
 
-    *time_s = json_number_value(value);
+    if (convo_value_type(claim) != CONVO_VALUE_STRING
+        || claim->len > CONVO_CLAIMS_IDENTITIES_MAX) {
+        return;
+    }
 
-    return *time_s >= 0 && *time_s <= CONVO_CLAIMS_TIME_MAX;
+    memcpy(copy, claim->text, claim->len);
+    n = convo_document_read(array, CONVO_CLAIMS_IDENTITIES_COUNT,
+                            CONVO_CLAIMS_IDENTITIES_DEPTH, copy, claim->len);
+
+    if (n > 0 && convo_value_type(array) == CONVO_VALUE_ARRAY) {
+        draft->identities = draft->nvalues;
+        draft->nvalues += n;
+        draft->len += claim->len + CONVO_DOCUMENT_SLACK;
+    }
 }
 
-/* A time that may be missing, but when there must not be in the future. */
-static convo_fault_e
-convo_claims_check_past(const json_t *claims, const char *name,
-                        double latest_s)
+/* A NumericDate (RFC 7519, section 2), which may have a fraction. */
+static double
+convo_claims_time(const convo_value_t *value)
 {
-    const json_t *value = json_object_get(claims, name);
     double time_s;
 
     if (value == NULL) {
-        return CONVO_FAULT_NONE;
+        return CONVO_CLAIMS_TIME_MISSING;
     }
 
-    if (!convo_claims_time(value, &time_s)) {
-        return CONVO_FAULT_CLAIMS;
+    if (!convo_value_number(value, &time_s) || time_s < 0
+        || time_s > CONVO_CLAIMS_TIME_MAX) {
+        return CONVO_CLAIMS_TIME_BAD;
     }
 
-    return time_s <= latest_s ? CONVO_FAULT_NONE : CONVO_FAULT_NOT_YET_VALID;
+    return time_s;
 }
 
-static convo_fault_e
-convo_claims_check_times(const json_t *claims,
-                         const convo_claims_rules_t *rules, int64_t now_s)
+/* Finds what every request asks. */
+static void
+convo_claims_know(convo_claims_t *claims)
 {
-    convo_fault_e fault;
-    double exp_s;
-    double latest_s = (double) (now_s + rules->leeway_s);
+    const convo_value_t *claim = NULL;
 
-    if (!convo_claims_time(json_object_get(claims, "exp"), &exp_s)) {
-        return CONVO_FAULT_CLAIMS;
-    }
-
-    if ((double) (now_s - rules->leeway_s) >= exp_s) {
-        return CONVO_FAULT_EXPIRED;
-    }
-
-    fault = convo_claims_check_past(claims, "nbf", latest_s);
-
-    if (fault != CONVO_FAULT_NONE) {
-        return fault;
-    }
-
-    return convo_claims_check_past(claims, "iat", latest_s);
-}
-
-/* Numbers and booleans are compared by their JSON spelling. */
-static bool
-convo_claims_holds(const json_t *claim, const convo_text_t *value)
-{
-    char number[CONVO_CLAIMS_INTEGER_LEN];
-    const char *text;
-    size_t i;
-    const json_t *member;
-
-    switch (json_typeof(claim)) {
-
-    case JSON_STRING:
-        return convo_claims_is(claim, value->data, value->len);
-
-    case JSON_TRUE:
-        text = "true";
-        break;
-
-    case JSON_FALSE:
-        text = "false";
-        break;
-
-    case JSON_INTEGER:
-        snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
-                 json_integer_value(claim));
-        text = number;
-        break;
-
-    case JSON_ARRAY:
-        json_array_foreach(claim, i, member) {
-            if (convo_claims_is(member, value->data, value->len)) {
-                return true;
+    while ((claim = convo_value_next(claims->values, claim)) != NULL) {
+        for (size_t i = 0; i < CONVO_CLAIMS_KNOWN; i++) {
+            if (claim->name_len == convo_claims_names[i].len
+                && memcmp(claim->name, convo_claims_names[i].data,
+                          claim->name_len) == 0) {
+                claims->known[i] = claim;
+                break;
             }
         }
-
-        return false;
-
-    default:
-        return false;
     }
 
-    return strlen(text) == value->len
-           && memcmp(text, value->data, value->len) == 0;
+    for (size_t i = 0; i < CONVO_CLAIMS_TIMES; i++) {
+        claims->times[i] = convo_claims_time(claims->known[i]);
+    }
 }
 
-static convo_fault_e
-convo_claims_check_require(const json_t *claims,
-                           const convo_claims_require_t *require)
+static convo_claims_t *
+convo_claims_settle(const convo_claims_draft_t *draft)
 {
-    const json_t *claim = json_object_get(claims, require->name);
+    size_t values = draft->nvalues * sizeof(convo_value_t);
+    size_t size = sizeof(convo_claims_t) + values + draft->len;
+    convo_claims_t *claims = malloc(size);
+    char *text;
 
-    if (claim != NULL && convo_claims_holds(claim, &require->value)) {
-        return CONVO_FAULT_NONE;
-    }
-
-    return strcmp(require->name, "email_verified") == 0
-               ? CONVO_FAULT_EMAIL_NOT_VERIFIED
-               : CONVO_FAULT_REQUIRED_CLAIM;
-}
-
-static bool
-convo_claims_identity_matches(const json_t *identities,
-                              const convo_claims_rules_t *rules)
-{
-    size_t i;
-    const json_t *identity;
-
-    json_array_foreach(identities, i, identity) {
-        if (convo_claims_is_one_of(json_object_get(identity, "providerName"),
-                                   rules->providers, rules->nproviders)) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-/* Cognito sends "identities" as an array, and at times as its JSON text. */
-static convo_fault_e
-convo_claims_check_provider(const json_t *claims,
-                            const convo_claims_rules_t *rules)
-{
-    static const convo_json_limits_t limits = {
-        .depth = CONVO_CLAIMS_IDENTITIES_DEPTH,
-        .count = CONVO_CLAIMS_IDENTITIES_COUNT,
-    };
-    const json_t *identities = json_object_get(claims, "identities");
-    json_t *parsed = NULL;
-    bool matches;
-
-    if (rules->nproviders == 0) {
-        return CONVO_FAULT_NONE;
-    }
-
-    if (json_is_string(identities)
-        && json_string_length(identities) <= CONVO_CLAIMS_IDENTITIES_MAX) {
-        parsed = convo_json_load(json_string_value(identities),
-                                 json_string_length(identities), &limits);
-        identities = parsed;
-    }
-
-    matches = convo_claims_identity_matches(identities, rules);
-    json_decref(parsed);
-
-    return matches ? CONVO_FAULT_NONE : CONVO_FAULT_PROVIDER;
-}
-
-/* The token's own faults, which are all 401. */
-static convo_fault_e
-convo_claims_check_token(const json_t *claims,
-                         const convo_claims_rules_t *rules, int64_t now_s)
-{
-    convo_fault_e fault;
-
-    if (!convo_claims_is(json_object_get(claims, "iss"), rules->issuer.data,
-                         rules->issuer.len)) {
-        return CONVO_FAULT_ISSUER;
-    }
-
-    fault = convo_claims_check_use(claims, rules);
-
-    if (fault == CONVO_FAULT_NONE) {
-        fault = convo_claims_check_times(claims, rules, now_s);
-    }
-
-    if (fault == CONVO_FAULT_NONE && convo_claims_subject(claims) == NULL) {
-        fault = CONVO_FAULT_SUBJECT;
-    }
-
-    return fault;
-}
-
-convo_fault_e
-convo_claims_check(const json_t *claims, const convo_claims_rules_t *rules,
-                   int64_t now_s)
-{
-    convo_fault_e fault = convo_claims_check_token(claims, rules, now_s);
-
-    for (size_t i = 0; fault == CONVO_FAULT_NONE && i < rules->nrequires;
-         i++) {
-        fault = convo_claims_check_require(claims, &rules->requires[i]);
-    }
-
-    if (fault == CONVO_FAULT_NONE) {
-        fault = convo_claims_check_provider(claims, rules);
-    }
-
-    return fault;
-}
-
-int64_t
-convo_claims_expires(const json_t *claims)
-{
-    double exp_s;
-
-    if (!convo_claims_time(json_object_get(claims, "exp"), &exp_s)) {
-        return 0;
-    }
-
-    return (int64_t) exp_s;
-}
-
-const char *
-convo_claims_subject(const json_t *claims)
-{
-    const json_t *sub = json_object_get(claims, "sub");
-    const char *text = json_string_value(sub);
-    size_t len = json_string_length(sub);
-
-    if (text == NULL || len == 0 || len > CONVO_CLAIMS_SUB_MAX
-        || convo_claims_has_control(text, len)) {
+    if (claims == NULL) {
         return NULL;
     }
 
-    return text;
+    memset(claims, 0, sizeof(convo_claims_t));
+    claims->size = size;
+
+    text = (char *) (claims->values + draft->nvalues);
+    memcpy(claims->values, draft->values, values);
+    memcpy(text, draft->text, draft->len);
+    convo_document_move(claims->values, draft->nvalues, draft->text, text);
+
+    convo_claims_know(claims);
+
+    if (draft->identities > 0) {
+        claims->identities = claims->values + draft->identities;
+    }
+
+    return claims;
+}
+
+convo_fault_e
+convo_claims_read(const convo_text_t *payload, convo_claims_t **claims)
+{
+    convo_claims_draft_t draft;
+
+    if (!convo_claims_decode(&draft, payload)) {
+        return CONVO_FAULT_CLAIMS;
+    }
+
+    convo_claims_decode_identities(&draft);
+
+    *claims = convo_claims_settle(&draft);
+
+    return *claims != NULL ? CONVO_FAULT_NONE : CONVO_FAULT_INTERNAL;
+}
+
+void
+convo_claims_free(convo_claims_t *claims)
+{
+    free(claims);
+}
+
+size_t
+convo_claims_size(const convo_claims_t *claims)
+{
+    return claims->size;
+}
+
+const convo_value_t *
+convo_claims_root(const convo_claims_t *claims)
+{
+    return claims->values;
+}
+
+const convo_value_t *
+convo_claims_get(const convo_claims_t *claims, const char *name, size_t len)
+{
+    return convo_value_member(claims->values, name, len);
+}
+
+int64_t
+convo_claims_expires(const convo_claims_t *claims)
+{
+    double time_s = claims->times[CONVO_CLAIMS_EXP];
+
+    return time_s < 0 ? 0 : (int64_t) time_s;
+}
+
+int64_t
+convo_claims_issued(const convo_claims_t *claims)
+{
+    double time_s = claims->times[CONVO_CLAIMS_IAT];
+
+    return time_s < 0 ? 0 : (int64_t) time_s;
+}
+
+const char *
+convo_claims_subject(const convo_claims_t *claims)
+{
+    const convo_value_t *sub = claims->known[CONVO_CLAIMS_SUB];
+    convo_text_t text = convo_value_text(sub);
+
+    if (convo_value_type(sub) != CONVO_VALUE_STRING || text.len == 0
+        || text.len > CONVO_CLAIMS_SUB_MAX
+        || convo_claims_has_control(text.data, text.len)) {
+        return NULL;
+    }
+
+    return text.data;
 }
 
 static bool
-convo_claims_folds_to(const char *claim, const char *name, size_t len)
+convo_claims_folds_to(const convo_text_t *claim, const char *name, size_t len)
 {
-    if (strlen(claim) != len) {
+    if (claim->len != len) {
         return false;
     }
 
     for (size_t i = 0; i < len; i++) {
-        unsigned char ch = (unsigned char) claim[i];
+        unsigned char ch = (unsigned char) claim->data[i];
         char folded = isalnum(ch) ? (char) tolower(ch) : '_';
 
         if (folded != name[i]) {
@@ -343,27 +265,32 @@ convo_claims_folds_to(const char *claim, const char *name, size_t len)
     return true;
 }
 
-const json_t *
-convo_claims_by_folded_name(const json_t *claims, const char *name,
+const convo_value_t *
+convo_claims_by_folded_name(const convo_claims_t *claims, const char *name,
                             size_t len)
 {
-    const char *key;
-    json_t *value;
-    const json_t *found = NULL;
-    bool twice = false;
+    const convo_value_t *found = convo_claims_get(claims, name, len);
+    const convo_value_t *claim = NULL;
 
-    json_object_foreach((json_t *) claims, key, value) {
-        if (strlen(key) == len && memcmp(key, name, len) == 0) {
-            return value;
-        }
-
-        if (convo_claims_folds_to(key, name, len)) {
-            twice = twice || found != NULL;
-            found = value;
-        }
+    if (found != NULL) {
+        return found;
     }
 
-    return twice ? NULL : found;
+    while ((claim = convo_value_next(claims->values, claim)) != NULL) {
+        convo_text_t its_name = convo_value_name(claim);
+
+        if (!convo_claims_folds_to(&its_name, name, len)) {
+            continue;
+        }
+
+        if (found != NULL) {
+            return NULL;
+        }
+
+        found = claim;
+    }
+
+    return found;
 }
 
 bool

@@ -1,30 +1,65 @@
 /*
  * What a token claims, checked against what a location asks for.
  *
- * Pure rules on parsed JSON: no clock of its own, no I/O.  The signature is
- * somebody else's business (convo_jwks.h) and comes first.
+ * The claims are one block of heap, made once per token and never changed,
+ * so that any number of requests may look at them.  Reading and checking are
+ * pure: no clock of their own, no I/O.  The signature is somebody else's
+ * business (convo_jwks.h) and comes first.
  */
 
 #ifndef CONVO_CLAIMS_H
 #define CONVO_CLAIMS_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "convo_document.h"
 #include "convo_fault.h"
-#include "convo_jws.h"
+#include "convo_text.h"
 
 #if (__GNUC__ >= 4)
 #pragma GCC visibility push(hidden)
 #endif
 
+/* Values in all the claims; real tokens have a few dozen. */
+#define CONVO_CLAIMS_COUNT_MAX 512
+
+/* The longest payload, in base64url: as much as a token can be. */
+#define CONVO_CLAIMS_PAYLOAD_MAX 16384
+
 /* The longest "sub" (OpenID Connect Core 1.0, section 2). */
 #define CONVO_CLAIMS_SUB_MAX 255
 
-/* "identities" sent as a JSON string: bytes looked at. */
+/* "identities" sent as a JSON string: bytes, depth and values looked at. */
 #define CONVO_CLAIMS_IDENTITIES_MAX 8192
+#define CONVO_CLAIMS_IDENTITIES_DEPTH 3
+#define CONVO_CLAIMS_IDENTITIES_COUNT 256
+
+/* The claims of one token. */
+typedef struct convo_claims_s convo_claims_t;
+
+/*
+ * Reads the payload of a JWS, still in base64url.  The caller releases
+ * *claims with convo_claims_free().  Says nothing about the signature.
+ * CONVO_FAULT_NONE, _CLAIMS (not one acceptable object; convo_document.h) or
+ * _INTERNAL (out of memory).
+ */
+convo_fault_e convo_claims_read(const convo_text_t *payload,
+                                convo_claims_t **claims);
+
+/* NULL is nothing to release. */
+void convo_claims_free(convo_claims_t *claims);
+
+/* The bytes of the block. */
+size_t convo_claims_size(const convo_claims_t *claims);
+
+/* All claims, an object.  Like whatever is inside it lives as they do. */
+const convo_value_t *convo_claims_root(const convo_claims_t *claims);
+
+/* The claim of exactly this name, at the top level; NULL without one. */
+const convo_value_t *convo_claims_get(const convo_claims_t *claims,
+                                      const char *name, size_t len);
 
 typedef enum {
     CONVO_CLAIMS_USE_ID = 1,
@@ -60,18 +95,21 @@ typedef struct {
  * A token is expired when now - leeway >= exp, and not yet valid when
  * now + leeway < nbf or iat; "exp" must be there, the others need not.
  */
-convo_fault_e convo_claims_check(const json_t *claims,
+convo_fault_e convo_claims_check(const convo_claims_t *claims,
                                  const convo_claims_rules_t *rules,
                                  int64_t now_s);
 
 /* "exp" in epoch seconds, rounded down; 0 when there is no such number. */
-int64_t convo_claims_expires(const json_t *claims);
+int64_t convo_claims_expires(const convo_claims_t *claims);
+
+/* The same of "iat". */
+int64_t convo_claims_issued(const convo_claims_t *claims);
 
 /*
  * "sub", which lives as long as claims; NULL when it is no string of 1 to
  * CONVO_CLAIMS_SUB_MAX bytes without control characters.
  */
-const char *convo_claims_subject(const json_t *claims);
+const char *convo_claims_subject(const convo_claims_t *claims);
 
 /*
  * A claim by the name that a variable can have: lower case, and "_" for
@@ -79,8 +117,8 @@ const char *convo_claims_subject(const json_t *claims);
  * "cognito:groups").  An exact name wins; two claims that fold to the same
  * name are NULL.  The result lives as long as claims.
  */
-const json_t *convo_claims_by_folded_name(const json_t *claims,
-                                          const char *name, size_t len);
+const convo_value_t *convo_claims_by_folded_name(const convo_claims_t *claims,
+                                                 const char *name, size_t len);
 
 /* True when a byte below 0x20, or 0x7f, is among the len bytes. */
 bool convo_claims_has_control(const char *text, size_t len);

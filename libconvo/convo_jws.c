@@ -8,15 +8,10 @@
 #include <string.h>
 
 #include "convo_base64.h"
-#include "convo_json.h"
+#include "convo_document.h"
 
 /* Room for the bytes that n characters of base64url decode to. */
 #define CONVO_JWS_DECODED(n) ((n) / 4 * 3 + 2)
-
-static const convo_json_limits_t convo_jws_limits = {
-    .depth = CONVO_JWS_DEPTH_MAX,
-    .count = CONVO_JWS_COUNT_MAX,
-};
 
 /* Cuts the part before the next dot off rest; false when there is none. */
 static bool
@@ -63,15 +58,22 @@ convo_jws_split(convo_jws_t *jws, const char *token, size_t len)
     return CONVO_FAULT_NONE;
 }
 
+static const convo_value_t *
+convo_jws_member(const convo_value_t *header, const char *name)
+{
+    return convo_value_member(header, name, strlen(name));
+}
+
 /*
  * Copies a string member into a buffer of size bytes with its NUL; a missing
  * member is "".  False for another type, or one that is empty or too long.
  */
 static bool
-convo_jws_copy(char *to, size_t size, const json_t *header, const char *name)
+convo_jws_copy(char *to, size_t size, const convo_value_t *header,
+               const char *name)
 {
-    const json_t *member = json_object_get(header, name);
-    size_t len;
+    const convo_value_t *member = convo_jws_member(header, name);
+    convo_text_t text = convo_value_text(member);
 
     to[0] = '\0';
 
@@ -79,31 +81,29 @@ convo_jws_copy(char *to, size_t size, const json_t *header, const char *name)
         return true;
     }
 
-    len = json_string_length(member);
-
-    if (!json_is_string(member) || len == 0 || len >= size) {
+    if (convo_value_type(member) != CONVO_VALUE_STRING || text.len == 0
+        || text.len >= size) {
         return false;
     }
 
-    memcpy(to, json_string_value(member), len + 1);
+    memcpy(to, text.data, text.len + 1);
 
     return true;
 }
 
 /* RFC 7519, 5.1 and RFC 9068, 2.1; other types are not sign-in tokens. */
 static bool
-convo_jws_is_token_type(const json_t *typ)
+convo_jws_is_token_type(const convo_value_t *typ)
 {
     static const char *const types[] = { "JWT", "jwt", "at+jwt",
                                          "application/at+jwt" };
-    const char *value = json_string_value(typ);
 
     if (typ == NULL) {
         return true;
     }
 
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (value != NULL && strcmp(value, types[i]) == 0) {
+        if (convo_value_is(typ, types[i], strlen(types[i]))) {
             return true;
         }
     }
@@ -112,15 +112,15 @@ convo_jws_is_token_type(const json_t *typ)
 }
 
 static convo_fault_e
-convo_jws_take_header(const json_t *json, convo_jws_header_t *header)
+convo_jws_take_header(const convo_value_t *json, convo_jws_header_t *header)
 {
-    if (json_object_get(json, "crit") != NULL) {
+    if (convo_jws_member(json, "crit") != NULL) {
         return CONVO_FAULT_CRITICAL;
     }
 
-    if (json_object_get(json, "b64") != NULL
-        || json_object_get(json, "zip") != NULL
-        || !convo_jws_is_token_type(json_object_get(json, "typ"))) {
+    if (convo_jws_member(json, "b64") != NULL
+        || convo_jws_member(json, "zip") != NULL
+        || !convo_jws_is_token_type(convo_jws_member(json, "typ"))) {
         return CONVO_FAULT_MALFORMED;
     }
 
@@ -136,44 +136,20 @@ convo_jws_take_header(const json_t *json, convo_jws_header_t *header)
 convo_fault_e
 convo_jws_read_header(const convo_jws_t *jws, convo_jws_header_t *header)
 {
-    unsigned char text[CONVO_JWS_DECODED(CONVO_JWS_HEADER_MAX)];
+    char text[CONVO_JWS_DECODED(CONVO_JWS_HEADER_MAX) + CONVO_DOCUMENT_SLACK];
+    convo_value_t values[CONVO_JWS_HEADER_COUNT_MAX];
     long len;
-    json_t *json;
-    convo_fault_e fault;
 
-    len = convo_base64url_decode(text, jws->header.data, jws->header.len);
+    len = convo_base64url_decode((unsigned char *) text, jws->header.data,
+                                 jws->header.len);
 
-    if (len < 0) {
+    if (len < 0
+        || convo_document_read(values, CONVO_JWS_HEADER_COUNT_MAX,
+                               CONVO_DOCUMENT_DEPTH_MAX, text, (size_t) len)
+               == 0
+        || convo_value_type(values) != CONVO_VALUE_OBJECT) {
         return CONVO_FAULT_MALFORMED;
     }
 
-    json = convo_json_load_object((char *) text, (size_t) len,
-                                  &convo_jws_limits);
-
-    if (json == NULL) {
-        return CONVO_FAULT_MALFORMED;
-    }
-
-    fault = convo_jws_take_header(json, header);
-    json_decref(json);
-
-    return fault;
-}
-
-convo_fault_e
-convo_jws_read_claims(const convo_jws_t *jws, json_t **claims)
-{
-    unsigned char text[CONVO_JWS_DECODED(CONVO_JWS_TOKEN_MAX)];
-    long len;
-
-    len = convo_base64url_decode(text, jws->payload.data, jws->payload.len);
-
-    if (len < 0) {
-        return CONVO_FAULT_CLAIMS;
-    }
-
-    *claims = convo_json_load_object((char *) text, (size_t) len,
-                                     &convo_jws_limits);
-
-    return *claims != NULL ? CONVO_FAULT_NONE : CONVO_FAULT_CLAIMS;
+    return convo_jws_take_header(values, header);
 }

@@ -11,10 +11,10 @@
 #ifndef CONVO_JWS_H
 #define CONVO_JWS_H
 
-#include <jansson.h>
 #include <stddef.h>
 
 #include "convo_fault.h"
+#include "convo_text.h"
 
 #if (__GNUC__ >= 4)
 #pragma GCC visibility push(hidden)
@@ -25,17 +25,11 @@
 #define CONVO_JWS_HEADER_MAX 2048
 #define CONVO_JWS_SIGNATURE_MAX 1400 /* RSA of 8192 bits in base64url */
 
-/* Real tokens are flat with a few dozen claims. */
-#define CONVO_JWS_DEPTH_MAX 8
-#define CONVO_JWS_COUNT_MAX 512
+/* Values in a header; real ones have three members. */
+#define CONVO_JWS_HEADER_COUNT_MAX 64
 
 #define CONVO_JWS_KID_MAX 255
 #define CONVO_JWS_ALG_MAX 15
-
-typedef struct {
-    const char *data;
-    size_t len;
-} convo_text_t;
 
 /* Three views into the token, still encoded. */
 typedef struct {
@@ -65,13 +59,6 @@ convo_fault_e convo_jws_split(convo_jws_t *jws, const char *token,
  */
 convo_fault_e convo_jws_read_header(const convo_jws_t *jws,
                                     convo_jws_header_t *header);
-
-/*
- * Reads the payload as a JSON object.  The caller releases *claims with
- * json_decref().  Says nothing about the signature.  CONVO_FAULT_NONE
- * or _CLAIMS (not one acceptable object, or out of memory).
- */
-convo_fault_e convo_jws_read_claims(const convo_jws_t *jws, json_t **claims);
 
 #if (__GNUC__ >= 4)
 #pragma GCC visibility pop

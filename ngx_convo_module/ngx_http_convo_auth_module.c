@@ -20,7 +20,7 @@ static ngx_int_t ngx_http_convo_auth_error_variable(ngx_http_request_t *r,
 static ngx_int_t ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_convo_auth_claim_text(ngx_http_request_t *r,
-    const json_t *claim, ngx_str_t *text);
+    const convo_value_t *claim, ngx_str_t *text);
 
 static ngx_int_t ngx_http_convo_auth_add_variables(ngx_conf_t *cf);
 static void *ngx_http_convo_auth_create_main_conf(ngx_conf_t *cf);
@@ -219,7 +219,7 @@ ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
 
     size_t                      prefix;
     ngx_str_t                   text;
-    const json_t               *claim;
+    const convo_value_t        *claim;
     ngx_http_convo_auth_ctx_t  *ctx;
 
     ngx_str_null(&text);
@@ -253,38 +253,33 @@ ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
  */
 
 static ngx_int_t
-ngx_http_convo_auth_claim_text(ngx_http_request_t *r, const json_t *claim,
-    ngx_str_t *text)
+ngx_http_convo_auth_claim_text(ngx_http_request_t *r,
+    const convo_value_t *claim, ngx_str_t *text)
 {
-    char       *dump;
-    ngx_str_t   value;
+    ngx_str_t      value;
+    convo_text_t   string;
 
-    if (json_is_null(claim)) {
+    switch (convo_value_type(claim)) {
+
+    case CONVO_VALUE_NULL:
         return NGX_OK;
-    }
 
-    if (json_is_string(claim)) {
-        value.data = (u_char *) json_string_value(claim);
-        value.len = json_string_length(claim);
-
-    } else {
-        dump = json_dumps(claim, JSON_COMPACT|JSON_ENCODE_ANY);
-        if (dump == NULL) {
-            return NGX_ERROR;
-        }
-
-        value.len = ngx_strlen(dump);
-        value.data = ngx_pnalloc(r->pool, value.len + 1);
-
-        if (value.data) {
-            ngx_memcpy(value.data, dump, value.len);
-        }
-
-        free(dump);
+    case CONVO_VALUE_ARRAY:
+    case CONVO_VALUE_OBJECT:
+        value.len = convo_value_json(claim, NULL);
+        value.data = ngx_pnalloc(r->pool, value.len);
 
         if (value.data == NULL) {
             return NGX_ERROR;
         }
+
+        (void) convo_value_json(claim, (char *) value.data);
+        break;
+
+    default:
+        string = convo_value_text(claim);
+        value.data = (u_char *) string.data;
+        value.len = string.len;
     }
 
     if (!convo_claims_has_control((char *) value.data, value.len)) {

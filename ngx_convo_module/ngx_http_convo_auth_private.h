@@ -106,7 +106,7 @@ typedef struct {
 
     ngx_str_t                     token;
     convo_jws_t                   jws;
-    json_t                       *claims;     /* when the signature holds */
+    convo_claims_t               *claims;     /* when the signature holds */
     ngx_http_convo_auth_user_t    user;       /* when passed */
 
     unsigned                      asked:1;    /* for keys as they are */

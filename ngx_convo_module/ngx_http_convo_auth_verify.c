@@ -94,7 +94,7 @@ ngx_http_convo_auth_read_claims(ngx_http_request_t *r,
         return CONVO_FAULT_INTERNAL;
     }
 
-    fault = convo_jws_read_claims(&ctx->jws, &ctx->claims);
+    fault = convo_claims_read(&ctx->jws.payload, &ctx->claims);
 
     if (fault == CONVO_FAULT_NONE) {
         cln->handler = ngx_http_convo_auth_free_claims;
@@ -108,5 +108,5 @@ ngx_http_convo_auth_read_claims(ngx_http_request_t *r,
 static void
 ngx_http_convo_auth_free_claims(void *data)
 {
-    json_decref(data);
+    convo_claims_free(data);
 }

@@ -11,6 +11,7 @@
 
 #include "convo_base64.h"
 #include "convo_claims.h"
+#include "convo_jws.h"
 
 #define NOW 1000000100
 #define TEXT(text) { text, sizeof(text) - 1 }
@@ -57,7 +58,7 @@ decide(const input_text_t *token)
 {
     convo_jws_t jws;
     convo_jws_header_t header;
-    json_t *claims;
+    convo_claims_t *claims;
 
     if (convo_jws_split(&jws, token->data, token->len) != CONVO_FAULT_NONE) {
         return;
@@ -69,7 +70,7 @@ decide(const input_text_t *token)
         MUST(header.alg[0] != '\0');
     }
 
-    if (convo_jws_read_claims(&jws, &claims) != CONVO_FAULT_NONE) {
+    if (convo_claims_read(&jws.payload, &claims) != CONVO_FAULT_NONE) {
         return;
     }
 
@@ -79,7 +80,7 @@ decide(const input_text_t *token)
     }
 
     convo_claims_by_folded_name(claims, "cognito_groups", 14);
-    json_decref(claims);
+    convo_claims_free(claims);
 }
 
 

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <jansson.h>
 
+#include "convo_base64.h"
 #include "convo_claims.h"
 
 #define NOW 1000000
@@ -34,34 +36,59 @@ static const char good[] =
     "\"sub\":\"u-1\",\"token_use\":\"id\",\"exp\":1000300}";
 
 
+/* The claims of a payload of this text, or NULL with the fault. */
+static convo_claims_t *
+claims_of(const char *text, convo_fault_e *fault)
+{
+    size_t len = strlen(text);
+    char *encoded = malloc(CONVO_BASE64_LEN(len) + 1);
+    convo_text_t payload = { encoded, 0 };
+    convo_claims_t *claims = NULL;
+
+    payload.len = convo_base64url(encoded, (const unsigned char *) text, len);
+    *fault = convo_claims_read(&payload, &claims);
+    free(encoded);
+
+    return claims;
+}
+
+
 /* The fault of the good token with these members put over it. */
 static convo_fault_e
 check(const convo_claims_rules_t *rules, const char *members)
 {
-    json_t *claims = json_loads(good, 0, NULL);
+    json_t *json = json_loads(good, 0, NULL);
     json_t *changes = json_loads(members, 0, NULL);
+    convo_claims_t *claims;
     convo_fault_e fault;
+    char *text;
     const char *key;
     json_t *value;
     void *next;
 
-    assert_non_null(claims);
+    assert_non_null(json);
     assert_non_null(changes);
 
-    json_object_update(claims, changes);
+    json_object_update(json, changes);
 
     /* "-" takes a claim away */
-    json_object_foreach_safe(claims, next, key, value) {
+    json_object_foreach_safe(json, next, key, value) {
         if (json_is_string(value)
             && strcmp(json_string_value(value), "-") == 0) {
-            json_object_del(claims, key);
+            json_object_del(json, key);
         }
     }
 
+    text = json_dumps(json, 0);
+    claims = claims_of(text, &fault);
+    assert_int_equal(fault, CONVO_FAULT_NONE);
+
     fault = convo_claims_check(claims, rules, NOW);
 
-    json_decref(claims);
+    convo_claims_free(claims);
+    json_decref(json);
     json_decref(changes);
+    free(text);
 
     return fault;
 }
@@ -341,23 +368,77 @@ a_tokens_own_faults_come_before_a_refusal(void **state)
 static void
 a_folded_name_finds_one_claim(void **state)
 {
-    json_t *claims = json_loads("{\"cognito:groups\":1,\"givenName\":2,"
-                                "\"a:b\":3,\"a-b\":4,\"c-d\":5,\"c_d\":6}",
-                                0, NULL);
+    convo_fault_e fault;
+    convo_claims_t *claims = claims_of(
+        "{\"cognito:groups\":1,\"givenName\":2,\"a:b\":3,\"a-b\":4,"
+        "\"c-d\":5,\"c_d\":6}",
+        &fault);
 
     (void) state;
 
 #define FOUND(name)                                                           \
-    json_integer_value(                                                       \
-        convo_claims_by_folded_name(claims, name, sizeof(name) - 1))
+    convo_value_text(                                                         \
+        convo_claims_by_folded_name(claims, name, sizeof(name) - 1))          \
+        .data[0]
 
-    assert_int_equal(FOUND("cognito_groups"), 1);
-    assert_int_equal(FOUND("givenname"), 2);
-    assert_int_equal(FOUND("c_d"), 6);
+    assert_int_equal(FOUND("cognito_groups"), '1');
+    assert_int_equal(FOUND("givenname"), '2');
+    assert_int_equal(FOUND("c_d"), '6');
     assert_null(convo_claims_by_folded_name(claims, "a_b", 3));
     assert_null(convo_claims_by_folded_name(claims, "cognito", 7));
 
-    json_decref(claims);
+    convo_claims_free(claims);
+}
+
+
+static void
+claims_are_one_object(void **state)
+{
+    static const char *const bad[] = {
+        "W10" /* [] */, "eA" /* x */, "e30=", "e31", "",
+        "eyJhIjoxLCJhIjoyfQ" /* {"a":1,"a":2} */,
+    };
+    convo_text_t payload = TEXT("e30");
+    convo_claims_t *claims = NULL;
+
+    (void) state;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        convo_text_t text = { bad[i], strlen(bad[i]) };
+
+        assert_int_equal(convo_claims_read(&text, &claims),
+                         CONVO_FAULT_CLAIMS);
+        assert_null(claims);
+    }
+
+    assert_int_equal(convo_claims_read(&payload, &claims), CONVO_FAULT_NONE);
+    assert_int_equal(convo_value_count(convo_claims_root(claims)), 0);
+    assert_int_equal(convo_claims_expires(claims), 0);
+    assert_null(convo_claims_subject(claims));
+    convo_claims_free(claims);
+}
+
+
+static void
+claims_outlive_their_token(void **state)
+{
+    convo_fault_e fault;
+    convo_claims_t *claims = claims_of(
+        "{\"sub\":\"u-1\",\"exp\":1000300.9,\"iat\":1e6,\"a\":[\"\\u00e9\"]}",
+        &fault);
+    const convo_value_t *a = convo_claims_get(claims, "a", 1);
+
+    (void) state;
+
+    assert_string_equal(convo_claims_subject(claims), "u-1");
+    assert_int_equal(convo_claims_expires(claims), 1000300);
+    assert_int_equal(convo_claims_issued(claims), 1000000);
+    assert_true(convo_value_is(convo_value_next(a, NULL), "\xc3\xa9", 2));
+    assert_null(convo_claims_get(claims, "A", 1));
+    assert_in_range(convo_claims_size(claims), 64, 512);
+
+    convo_claims_free(claims);
+    convo_claims_free(NULL);
 }
 
 
@@ -395,6 +476,8 @@ main(void)
         cmocka_unit_test(a_provider_counts_only_by_its_identity),
         cmocka_unit_test(a_tokens_own_faults_come_before_a_refusal),
         cmocka_unit_test(a_folded_name_finds_one_claim),
+        cmocka_unit_test(claims_are_one_object),
+        cmocka_unit_test(claims_outlive_their_token),
         cmocka_unit_test(every_fault_has_a_reply),
     };
 

@@ -225,31 +225,6 @@ another_spelling_of_the_header_is_refused(void **state)
 }
 
 
-static void
-claims_are_one_object(void **state)
-{
-    static const char *const bad[] = {
-        "A.W10.A", "A.eA.A", "A.e30=.A", "A.e31.A",
-        "A.eyJhIjoxLCJhIjoyfQ.A" /* {"a":1,"a":2} */,
-    };
-    convo_jws_t jws;
-    json_t *claims;
-
-    (void) state;
-
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_int_equal(convo_jws_split(&jws, bad[i], strlen(bad[i])),
-                         CONVO_FAULT_NONE);
-        assert_int_equal(convo_jws_read_claims(&jws, &claims),
-                         CONVO_FAULT_CLAIMS);
-    }
-
-    assert_int_equal(convo_jws_split(&jws, "A.e30.A", 7), CONVO_FAULT_NONE);
-    assert_int_equal(convo_jws_read_claims(&jws, &claims), CONVO_FAULT_NONE);
-    json_decref(claims);
-}
-
-
 int
 main(void)
 {
@@ -262,7 +237,6 @@ main(void)
         cmocka_unit_test(headers_of_other_shapes_are_refused),
         cmocka_unit_test(a_kid_is_bounded),
         cmocka_unit_test(another_spelling_of_the_header_is_refused),
-        cmocka_unit_test(claims_are_one_object),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
