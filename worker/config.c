@@ -63,6 +63,18 @@ set_number(convo_reader_t *reader, const convo_directive_t *self)
 
 
 static const char *
+set_probe_interval(convo_reader_t *reader, const convo_directive_t *self)
+{
+    if (strcmp(reader->word[1], "off") == 0) {
+        reader->config->probe_interval_ms = 0;
+        return NULL;
+    }
+
+    return set_time(reader, self);
+}
+
+
+static const char *
 set_batch(convo_reader_t *reader, const convo_directive_t *self)
 {
     const char *fault = set_number(reader, self);
@@ -251,8 +263,8 @@ static const convo_directive_t directives[] = {
       (CONVO_ROOM_EMPTY_S - 10) * 1000 },
     { "absence", 1, 1, set_time, FIELD(absence_ms), 1000,
       (CONVO_ROOM_DEPARTURE_S - 10) * 1000 },
-    { "probe_interval", 1, 1, set_time, FIELD(probe_interval_ms), 100,
-      60000 },
+    { "probe_interval", 1, 1, set_probe_interval, FIELD(probe_interval_ms),
+      100, 9000 },
     { "sweep_interval", 1, 1, set_time, FIELD(sweep_interval_ms), 100,
       3600000 },
     { "ticket_tries", 1, 1, set_number, FIELD(ticket_tries), 1, 100 },
@@ -419,7 +431,7 @@ set_defaults(convo_config_t *config)
     config->restart_grace_ms = 60000;
     config->no_show_ms = 30000;
     config->absence_ms = 15000;
-    config->probe_interval_ms = 5000;
+    config->probe_interval_ms = 4000;
     config->sweep_interval_ms = 60000;
     config->ticket_tries = 5;
     config->log_level = CONVO_LOG_INFO;
@@ -491,6 +503,32 @@ check_lease(convo_reader_t *reader)
 }
 
 
+/* That a lost webhook is repaired in time, however slow each answer is. */
+static int
+check_probes(const convo_reader_t *reader)
+{
+    const convo_config_t *config = reader->config;
+    char interval[CONVO_TIME_TEXT], most[CONVO_TIME_TEXT];
+    int64_t most_ms = CONVO_REPAIR_MS - CONVO_PROBE_PAUSE_MS
+                      - CONVO_PROBE_REDIS_RUNS * config->redis_timeout_ms
+                      - 2 * CONVO_PROBE_CALL_MS;
+
+    if (config->probe_interval_ms <= most_ms
+        || config->probe_interval_ms == 0)
+    {
+        return 0;
+    }
+
+    return fail(reader, "probe_interval \"%s\": expected at most %s, or a "
+                        "shorter timeout of redis: with %d times that and "
+                        "what LiveKit takes, a lost webhook is repaired "
+                        "within %d s",
+                convo_time_format(config->probe_interval_ms, interval),
+                convo_time_format(most_ms > 0 ? most_ms : 0, most),
+                CONVO_PROBE_REDIS_RUNS, CONVO_REPAIR_MS / 1000);
+}
+
+
 /* What only the whole shows. */
 static int
 check_whole(convo_reader_t *reader)
@@ -523,6 +561,10 @@ check_whole(convo_reader_t *reader)
                             "silent_after, which is %s",
                     convo_time_format(config->drop_after_ms, lease),
                     convo_time_format(config->silent_after_ms, round));
+    }
+
+    if (check_probes(reader) != 0) {
+        return -1;
     }
 
     if (config->npools == 0) {

@@ -36,6 +36,16 @@
 #define CONVO_ROOM_EMPTY_S     90
 #define CONVO_ROOM_DEPARTURE_S 60
 
+/*
+ * What no webhook has told is repaired so soon: after an interval, the pause
+ * between two looks at what is due, the runs of Redis, and the two answers of
+ * LiveKit, which have the rest.
+ */
+#define CONVO_REPAIR_MS        10000
+#define CONVO_PROBE_PAUSE_MS   250
+#define CONVO_PROBE_REDIS_RUNS 5
+#define CONVO_PROBE_CALL_MS    250 /* the least that an answer is waited for */
+
 typedef struct {
     char name[CONVO_POOL_MAX + 1];
     size_t len;
@@ -88,7 +98,7 @@ typedef struct {
     int64_t restart_grace_ms;
     int64_t no_show_ms;
     int64_t absence_ms;
-    int64_t probe_interval_ms;
+    int64_t probe_interval_ms; /* 0: LiveKit is not asked */
     int64_t sweep_interval_ms;
     int64_t ticket_tries;
     int log_level; /* convo_log_level_e */

@@ -23,6 +23,10 @@
  *   before it was asked.  Who comes after T has another sid, and the script
  *   ignores the leaving of a sid that is no longer current.  An answer that
  *   was given before a join and is processed after it says nothing of it.
+ * - What no webhook told is repaired within CONVO_REPAIR_MS, if LiveKit answers
+ *   at all: a session is due an interval after it was last taken, and what the
+ *   pause and Redis leave of the rest is all that LiveKit's answers get.  That
+ *   is as long as one worker can ask about all of its sessions in an interval.
  * - They left when the answer was there, at T and what has passed since: not
  *   earlier than they did, so that nobody who reloads a page has less than
  *   the grace, and at most an interval and a call later.  The true time is
@@ -33,7 +37,10 @@
  * - A room once gone never comes back, as its name is never used again.  It
  *   is gone when ListRooms lacks it and nobody is listed in it.
  * - While LiveKit counts more people than it lists, nobody is said to have
- *   left: it may have mislaid one of two with the same identity.
+ *   left: it may have mislaid one of two with the same identity.  Its count is
+ *   old for up to 10 s, so it counts anew before somebody is said to have
+ *   left; where it does not, the old count stands, and they are asked about
+ *   again after an interval.
  * - An answer processed late, as this worker was stopped in between, may call
  *   somebody there who has left since; the next probe mends that.
  * - No script changes a session that has ended.
@@ -52,7 +59,6 @@
 #include <string.h>
 #include <time.h>
 
-#define PASS_MS          250
 #define BATCH            CONVO_SESSIONS_MAX
 #define REPAIRS          5 /* of one session: two on each side, and its room */
 #define BACKOFF_FIRST_MS 500
@@ -92,6 +98,7 @@ typedef struct {
     int down; /* LiveKit */
 
     /* the batch */
+    int64_t due_at;   /* monotonic: it is to be repaired by then */
     int64_t now;      /* T */
     int64_t read_at;  /* monotonic, before T */
     int64_t answered; /* when LiveKit's answer was there, by Redis's clock */
@@ -112,6 +119,21 @@ monotonic_ms(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
 
     return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+
+/* LiveKit gets this part of what is left, once the repair has its time. */
+static void
+limit_calls(probes_t *self, int64_t part, int64_t parts)
+{
+    int64_t left_ms = self->due_at - monotonic_ms()
+                      - self->config->redis_timeout_ms;
+
+    left_ms = left_ms * part / parts;
+
+    convo_room_service_limit(self->service, left_ms > CONVO_PROBE_CALL_MS
+                                                ? left_ms
+                                                : CONVO_PROBE_CALL_MS);
 }
 
 
@@ -285,6 +307,48 @@ keep_going(probes_t *self, const convo_pool_t *pool)
 
 /* --- what LiveKit says --- */
 
+/* A side that Redis knows to be there, and LiveKit does not list. */
+static int
+is_missing(const probes_t *self, size_t index, int side)
+{
+    const convo_room_person_t *person = &self->states[index].people.side[side];
+
+    return self->known[index].side[side].here && !person->there;
+}
+
+
+/* Where somebody may have left, the people are counted anew. */
+static void
+count_anew(probes_t *self)
+{
+    convo_room_t rooms[BATCH];
+    int64_t counted[BATCH];
+    size_t index[BATCH], n = 0;
+
+    for (size_t i = 0; i < self->n; i++) {
+        if (self->states[i].result == CONVO_ROOM_OK && self->states[i].exists
+            && (is_missing(self, i, 0) || is_missing(self, i, 1)))
+        {
+            rooms[n] = self->rooms[i];
+            index[n++] = i;
+        }
+    }
+
+    if (n == 0) {
+        return;
+    }
+
+    limit_calls(self, 1, 1);
+    convo_room_service_count(self->service, rooms, n, counted);
+
+    for (size_t i = 0; i < n; i++) {
+        if (counted[i] >= 0) {
+            self->states[index[i]].counted = counted[i];
+        }
+    }
+}
+
+
 static void
 ask(probes_t *self, const convo_pool_t *pool)
 {
@@ -294,6 +358,8 @@ ask(probes_t *self, const convo_pool_t *pool)
         convo_room(self->rooms[i].name, pool->name, pool->len,
                    self->sessions[i].sid);
     }
+
+    limit_calls(self, 2, 3);
 
     if (convo_room_service_look(self->service, self->rooms, self->n,
                                 self->states)
@@ -365,7 +431,7 @@ repair_side(probes_t *self, const convo_pool_t *pool, size_t index, int side)
         return;
     }
 
-    if (person->there || !known->here
+    if (!is_missing(self, index, side)
         || state->counted > (int64_t) state->people.listed)
     {
         return;
@@ -480,6 +546,8 @@ probe(probes_t *self, const convo_pool_t *pool)
 {
     size_t taken;
 
+    self->due_at = monotonic_ms() + CONVO_REPAIR_MS - CONVO_PROBE_PAUSE_MS
+                   - self->config->probe_interval_ms;
     take(self, pool);
     taken = self->n;
 
@@ -491,6 +559,7 @@ probe(probes_t *self, const convo_pool_t *pool)
 
     if (self->n > 0) {
         ask(self, pool);
+        count_anew(self);
         repair(self, pool);
     }
 
@@ -529,6 +598,8 @@ probe_livekit(probes_t *self)
         asked_ms = convo_redis_now(self->redis);
     }
 
+    convo_room_service_limit(self->service, INT64_MAX);
+
     if (convo_room_service_probe(self->service) == 0) {
         self->down = 0;
         convo_log(CONVO_LOG_WARN, "probes",
@@ -565,7 +636,13 @@ probes_new(const convo_config_t *config)
 void
 convo_probes(const convo_config_t *config)
 {
-    probes_t *self = probes_new(config);
+    probes_t *self;
+
+    if (config->probe_interval_ms == 0) {
+        return;
+    }
+
+    self = probes_new(config);
 
     while (!convo_stopping()) {
         int more = 0;
@@ -584,7 +661,7 @@ convo_probes(const convo_config_t *config)
         }
 
         if (!more) {
-            convo_stop_wait(PASS_MS);
+            convo_stop_wait(CONVO_PROBE_PAUSE_MS);
         }
     }
 

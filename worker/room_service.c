@@ -47,6 +47,7 @@ typedef struct {
 struct convo_room_service {
     const convo_livekit_config_t *config;
     CURLM *multi;
+    int64_t timeout_ms; /* of a call */
     call_t calls[CONVO_ROOMS_MAX + 1];
     char why[WHY_MAX];
 };
@@ -75,6 +76,7 @@ convo_room_service_new(const convo_livekit_config_t *config)
     }
 
     service->config = config;
+    service->timeout_ms = config->timeout_ms;
     service->multi = curl_multi_init();
     if (service->multi == NULL) {
         out_of_memory();
@@ -91,6 +93,15 @@ convo_room_service_free(convo_room_service_t *service)
 {
     curl_multi_cleanup(service->multi);
     free(service);
+}
+
+
+void
+convo_room_service_limit(convo_room_service_t *service, int64_t limit_ms)
+{
+    int64_t timeout_ms = service->config->timeout_ms;
+
+    service->timeout_ms = limit_ms < timeout_ms ? limit_ms : timeout_ms;
 }
 
 
@@ -148,7 +159,7 @@ set_options(const convo_room_service_t *service, call_t *call,
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
-                     (long) service->config->timeout_ms);
+                     (long) service->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
@@ -594,6 +605,62 @@ convo_room_service_look(convo_room_service_t *service,
     }
 
     return known ? 0 : -1;
+}
+
+
+/* No metadata is what a room of ours has. */
+static char *
+count_request(const char *room)
+{
+    json_t *object = json_pack("{s:s, s:s}", "room", room, "metadata", "");
+    char *text = json_dumps(object, JSON_COMPACT);
+
+    json_decref(object);
+
+    return text;
+}
+
+
+/* Ends the call: how many there are, or -1. */
+static int64_t
+end_count(convo_room_service_t *service, call_t *call)
+{
+    json_t *answer = load_answer(call);
+    const json_t *number = json_object_get(answer, "num_participants");
+    int64_t counted = json_is_integer(number) ? json_integer_value(number)
+                                              : -1;
+
+    json_decref(answer);
+
+    if (counted < 0) {
+        explain(service, call);
+    }
+
+    end_call(service, call);
+
+    return counted;
+}
+
+
+void
+convo_room_service_count(convo_room_service_t *service,
+                         const convo_room_t *rooms, size_t n,
+                         int64_t *counted)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct curl_slist *headers = make_headers(
+            service, CONVO_LIVEKIT_ROOM_ADMIN, rooms[i].name);
+
+        begin_call(service, &service->calls[i], "UpdateRoomMetadata",
+                   count_request(rooms[i].name), headers);
+        service->calls[i].headers = headers;
+    }
+
+    perform(service);
+
+    for (size_t i = 0; i < n; i++) {
+        counted[i] = end_count(service, &service->calls[i]);
+    }
 }
 
 

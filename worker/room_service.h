@@ -22,7 +22,11 @@
  * - A participant is removed from the store by identity.  If the old one of
  *   two with the same identity were removed late, the new one would not be
  *   listed until its next change, though num_participants counts it.
- * - num_participants is written at most every 5 s (twice that at worst).
+ * - num_participants is written at most every 5 s (twice that at worst), while
+ *   participants are stored and removed as they come and go.
+ *   UpdateRoomMetadata asks the node that has the room: it counts anew, writes
+ *   that, and answers with it.  Clients are told no more than what is new, and
+ *   rooms of ours have no metadata, before and after.
  */
 
 #ifndef CONVO_ROOM_SERVICE_H
@@ -92,12 +96,24 @@ int convo_room_service_look(convo_room_service_t *service,
                             convo_room_state_t *states);
 
 /*
+ * Has LiveKit count anew who is in each of n rooms (at most CONVO_ROOMS_MAX),
+ * and sets counted[n]; -1 where it could not.  Blocks for at most the timeout.
+ */
+void convo_room_service_count(convo_room_service_t *service,
+                              const convo_room_t *rooms, size_t n,
+                              int64_t *counted);
+
+/*
  * Calls each() for every room that LiveKit has, anybody's.  Returns 0, or -1
  * without a call: LiveKit is down or has more than CONVO_ROOM_LIST_MAX rooms.
  * Blocks for at most the timeout.
  */
 int convo_room_service_each(convo_room_service_t *service,
                             convo_room_each_pt each, void *data);
+
+/* No call takes longer than this from now on, nor than the configured timeout.
+ * INT64_MAX: the latter alone. */
+void convo_room_service_limit(convo_room_service_t *service, int64_t limit_ms);
 
 /* Whether LiveKit serves us: 0, or -1.  Changes nothing there. */
 int convo_room_service_probe(convo_room_service_t *service);

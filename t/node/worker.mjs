@@ -254,7 +254,7 @@ class Stage {
       lease: '4s',
       restart_grace: '0s',
       // who is said to come by a test is not there for LiveKit
-      probe_interval: '60s',
+      probe_interval: 'off',
       log_level: 'debug',
       ...settings,
     };

@@ -108,7 +108,7 @@ what_is_left_out_has_its_default(void **state)
     assert_int_equal(config.restart_grace_ms, 60000);
     assert_int_equal(config.no_show_ms, 30000);
     assert_int_equal(config.absence_ms, 15000);
-    assert_int_equal(config.probe_interval_ms, 5000);
+    assert_int_equal(config.probe_interval_ms, 4000);
     assert_int_equal(config.sweep_interval_ms, 60000);
     assert_int_equal(config.ticket_tries, 5);
     assert_int_equal(config.log_level, CONVO_LOG_INFO);
@@ -233,7 +233,7 @@ times_are_checked(void **state)
         { "restart_grace", "-1s", "3601s", "0ms to 1h" },
         { "no_show", "999ms", "81s", "1s to 80s" },
         { "absence", "999ms", "51s", "1s to 50s" },
-        { "probe_interval", "99ms", "61s", "100ms to 1m" },
+        { "probe_interval", "99ms", "9001ms", "100ms to 9s" },
         { "sweep_interval", "99ms", "3601s", "100ms to 1h" },
     };
 
