@@ -1,11 +1,8 @@
 /*
  * A JWK Set (RFC 7517) turned into keys that verify, once for each document.
  *
- * The set's entry, never the token, decides how a token is verified: its
- * "alg" if it has one, else RS256 for an RSA key.  An entry that is weak,
- * symmetric, private, for encryption or of an unknown algorithm is left out;
- * the others serve.  Only RS256 is known yet; an algorithm is one line in
- * convo_jwks.c.
+ * What makes an entry a key is in convo_jwk.h.  An entry that is none, or
+ * whose id an earlier key has, is left out; the others serve.
  */
 
 #ifndef CONVO_JWKS_H
@@ -15,6 +12,8 @@
 #include <stdint.h>
 
 #include "convo_fault.h"
+#include "convo_jwa.h"
+#include "convo_jwk.h"
 #include "convo_jws.h"
 
 #if (__GNUC__ >= 4)
@@ -25,19 +24,14 @@
 #define CONVO_JWKS_KEYS_MAX 64
 #define CONVO_JWKS_DIGEST_LEN 32
 
-/* Weaker can be forged, larger only burns the server's time. */
-#define CONVO_JWKS_RSA_BITS_MIN 2048
-#define CONVO_JWKS_RSA_BITS_MAX 8192
-
-typedef struct convo_jwk_s convo_jwk_t;
 typedef struct convo_jwks_s convo_jwks_t;
 
 /* What was wrong, for a log line; the reasons are string literals. */
 typedef struct {
-    size_t entries;      /* in the document */
-    size_t refused;      /* of these */
-    size_t first;        /* index of the first refused, from 0 */
-    const char *reason;  /* why that one, or why there is no set at all */
+    size_t entries;     /* in the document */
+    size_t refused;     /* of these */
+    const char *reason; /* why the first, or why there is no set at all */
+    const char *refusals[CONVO_JWKS_KEYS_MAX]; /* by entry; NULL: it serves */
 } convo_jwks_report_t;
 
 /*
@@ -59,19 +53,24 @@ const uint8_t *convo_jwks_digest(const convo_jwks_t *set);
 size_t convo_jwks_count(const convo_jwks_t *set);
 
 /*
- * The key with this id.  Without one ("") the only key of a set that has
- * just one, as more would let the token choose.  NULL when there is none.
- * The key lives as long as the set.
+ * The key that the header's "kid" names.  Without one the only key of the
+ * set that serves the header's algorithm at this place, as of several the
+ * token would choose.  NULL when there is none.  The key lives as long as
+ * the set.
  */
-const convo_jwk_t *convo_jwks_find(const convo_jwks_t *set, const char *kid);
+const convo_jwk_t *convo_jwks_find(const convo_jwks_t *set,
+                                   const convo_jws_header_t *header,
+                                   const convo_jwa_accept_t *accept);
 
 /*
- * Verifies the signature; alg is what the token's header claims and must be
- * what the key is for.  CONVO_FAULT_NONE, _ALGORITHM, _MALFORMED (encoding),
- * _SIGNATURE or _INTERNAL (out of memory).
+ * Verifies a token's signature by the key that is found so; its header was
+ * read from the same token.  Returns as convo_jwk_verify() does, or
+ * CONVO_FAULT_UNKNOWN_KEY.
  */
-convo_fault_e convo_jwk_verify(const convo_jwk_t *key, const char *alg,
-                               const convo_jws_t *jws);
+convo_fault_e convo_jwks_verify(const convo_jwks_t *set,
+                                const convo_jws_header_t *header,
+                                const convo_jwa_accept_t *accept,
+                                const convo_jws_t *jws);
 
 #if (__GNUC__ >= 4)
 #pragma GCC visibility pop

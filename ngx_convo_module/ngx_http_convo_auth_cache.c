@@ -4,8 +4,9 @@
  * token expires, as a red-black tree for finding and a queue, the most
  * recently used first, for giving up the oldest when the zone is full.
  *
- * A key is SHA-256 over the identity of the key set and the token, so what
- * one set verified proves nothing under another; no token byte is stored.
+ * A key is SHA-256 over the identity of the key set, the algorithms that were
+ * accepted and the token, so what one set verified proves nothing under
+ * another, nor where less is accepted; no token byte is stored.
  * An entry says that the signature holds and nothing else.
  *
  * How it fails: a full zone gives up its least recently used tokens, and a
@@ -96,14 +97,17 @@ ngx_http_convo_auth_cache_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
 
 void
 ngx_http_convo_auth_cache_key(u_char *key, const convo_jwks_t *set,
-    const ngx_str_t *token)
+    const convo_jwa_accept_t *accept, const ngx_str_t *token)
 {
-    u_char  both[CONVO_JWKS_DIGEST_LEN + SHA256_DIGEST_LENGTH];
+    u_char  *p;
+    u_char   all[CONVO_JWKS_DIGEST_LEN + sizeof(convo_jwa_accept_t)
+                 + SHA256_DIGEST_LENGTH];
 
-    ngx_memcpy(both, convo_jwks_digest(set), CONVO_JWKS_DIGEST_LEN);
+    p = ngx_cpymem(all, convo_jwks_digest(set), CONVO_JWKS_DIGEST_LEN);
+    p = ngx_cpymem(p, accept, sizeof(convo_jwa_accept_t));
 
-    SHA256(token->data, token->len, both + CONVO_JWKS_DIGEST_LEN);
-    SHA256(both, sizeof(both), key);
+    SHA256(token->data, token->len, p);
+    SHA256(all, sizeof(all), key);
 }
 
 

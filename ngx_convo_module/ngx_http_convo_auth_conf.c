@@ -180,6 +180,44 @@ ngx_http_convo_auth_set_keys_request(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
+/* what is listed is all that is accepted, whatever a key's "alg" says */
+
+char *
+ngx_http_convo_auth_set_algorithms(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
+
+    ngx_str_t    *value;
+    ngx_uint_t    i;
+    convo_jwa_e   algorithm;
+
+    if (alcf->accept.named) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        algorithm = convo_jwa_by_name((char *) value[i].data);
+
+        if (algorithm == CONVO_JWA_COUNT) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid value \"%V\" in \"%V\", expected "
+                               CONVO_JWA_NAMES, &value[i], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
+        alcf->accept.named |= CONVO_JWA_BIT(algorithm);
+    }
+
+    alcf->accept.unnamed = alcf->accept.named;
+
+    return NGX_CONF_OK;
+}
+
+
 char *
 ngx_http_convo_auth_set_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -382,6 +420,8 @@ ngx_http_convo_auth_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_convo_auth_loc_conf_t  *prev = parent;
     ngx_http_convo_auth_loc_conf_t  *conf = child;
 
+    static const convo_jwa_accept_t  defaults = CONVO_JWA_ACCEPT_DEFAULT;
+
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_str_value(conf->issuer, prev->issuer, "");
     ngx_conf_merge_ptr_value(conf->clients, prev->clients, NULL);
@@ -397,6 +437,10 @@ ngx_http_convo_auth_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->keys == NULL) {
         conf->keys = prev->keys;
+    }
+
+    if (conf->accept.named == 0) {
+        conf->accept = prev->accept.named ? prev->accept : defaults;
     }
 
     if (conf->from_header == NGX_CONF_UNSET_UINT) {

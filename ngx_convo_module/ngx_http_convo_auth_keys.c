@@ -49,7 +49,7 @@ static ngx_http_convo_auth_keys_t *ngx_http_convo_auth_keys_create(
 static void ngx_http_convo_auth_keys_destroy(void *data);
 static ssize_t ngx_http_convo_auth_keys_read(ngx_conf_t *cf,
     const ngx_str_t *path, u_char *text);
-static void ngx_http_convo_auth_keys_log(ngx_log_t *log, ngx_uint_t level,
+static void ngx_http_convo_auth_keys_log(ngx_log_t *log,
     const ngx_str_t *name, const convo_jwks_report_t *report);
 static ngx_int_t ngx_http_convo_auth_keys_id(ngx_conf_t *cf,
     ngx_http_convo_auth_keys_t *keys, const ngx_str_t *issuer);
@@ -94,14 +94,13 @@ ngx_http_convo_auth_keys_file(ngx_conf_t *cf, const ngx_str_t *path)
     if (keys->state->set == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"convo_auth_keys_file\" \"%V\" holds no usable "
-                           "key: %s; expected a JWK Set with RS256 keys",
+                           "key: %s; expected a JWK Set with public keys "
+                           "for signatures",
                            path, report.reason);
         return NULL;
     }
 
-    if (report.refused) {
-        ngx_http_convo_auth_keys_log(cf->log, NGX_LOG_WARN, path, &report);
-    }
+    ngx_http_convo_auth_keys_log(cf->log, path, &report);
 
     return keys;
 }
@@ -296,9 +295,7 @@ ngx_http_convo_auth_keys_take(ngx_http_convo_auth_keys_t *keys,
                   "convo auth: %uz keys from \"%V\"", convo_jwks_count(set),
                   &keys->name);
 
-    if (report.refused) {
-        ngx_http_convo_auth_keys_log(log, NGX_LOG_WARN, &keys->name, &report);
-    }
+    ngx_http_convo_auth_keys_log(log, &keys->name, &report);
 }
 
 
@@ -395,14 +392,23 @@ ngx_http_convo_auth_keys_read(ngx_conf_t *cf, const ngx_str_t *path,
 }
 
 
+/* a line for each entry that is left out, of which a set has 64 at most */
+
 static void
-ngx_http_convo_auth_keys_log(ngx_log_t *log, ngx_uint_t level,
-    const ngx_str_t *name, const convo_jwks_report_t *report)
+ngx_http_convo_auth_keys_log(ngx_log_t *log, const ngx_str_t *name,
+    const convo_jwks_report_t *report)
 {
-    ngx_log_error(level, log, 0,
-                  "convo auth: %uz of %uz keys in \"%V\" are left out, first "
-                  "number %uz: %s", report->refused, report->entries, name,
-                  report->first + 1, report->reason);
+    ngx_uint_t  i;
+
+    for (i = 0; report->refused && i < report->entries; i++) {
+
+        if (report->refusals[i]) {
+            ngx_log_error(NGX_LOG_WARN, log, 0,
+                          "convo auth: key %ui of %uz in \"%V\" is left out: "
+                          "%s", i + 1, report->entries, name,
+                          report->refusals[i]);
+        }
+    }
 }
 
 

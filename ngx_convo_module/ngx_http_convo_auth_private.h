@@ -23,6 +23,7 @@
 #include "ngx_http_convo_fetch.h"
 #include "convo_claims.h"
 #include "convo_fault.h"
+#include "convo_jwa.h"
 #include "convo_jwks.h"
 #include "convo_jws.h"
 
@@ -75,6 +76,7 @@ typedef struct {
     ngx_array_t                  *clients;    /* convo_text_t */
     ngx_uint_t                    uses;       /* CONVO_CLAIMS_USE_* */
     ngx_http_convo_auth_keys_t   *keys;
+    convo_jwa_accept_t            accept;     /* both 0: not set */
 
     ngx_uint_t                    from_header;
     ngx_str_t                     from_cookie;
@@ -129,6 +131,8 @@ char *ngx_http_convo_auth_set_keys_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_convo_auth_set_keys_request(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+char *ngx_http_convo_auth_set_algorithms(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_convo_auth_set_token(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_convo_auth_set_require(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -262,9 +266,12 @@ void ngx_http_convo_auth_keys_take(ngx_http_convo_auth_keys_t *keys,
 ngx_shm_zone_t *ngx_http_convo_auth_cache_add(ngx_conf_t *cf,
     ngx_str_t *name, size_t size);
 
-/* The key under which a token verified by this set is kept. */
+/*
+ * The key under which a token is kept that was verified by this set where
+ * these algorithms are accepted: elsewhere it may not have been.
+ */
 void ngx_http_convo_auth_cache_key(u_char *key, const convo_jwks_t *set,
-    const ngx_str_t *token);
+    const convo_jwa_accept_t *accept, const ngx_str_t *token);
 
 /* 1 when the signature is known to hold, else 0; counts a hit or a miss. */
 ngx_uint_t ngx_http_convo_auth_cache_has(ngx_shm_zone_t *zone,

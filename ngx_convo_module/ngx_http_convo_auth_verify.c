@@ -3,8 +3,9 @@
  * From a token to its verified claims: by the cache of tokens whose signature
  * is known to hold, else by the key that the token names.
  *
- * What the cache knows is only that the signature holds; the claims are
- * checked anew by every location (ngx_http_convo_auth_decide.c).
+ * What the cache knows is only that the signature holds under this key set,
+ * by an algorithm that is accepted here; the claims are checked anew by every
+ * location (ngx_http_convo_auth_decide.c).
  */
 
 
@@ -31,7 +32,8 @@ ngx_http_convo_auth_verify(ngx_http_request_t *r,
     known = 0;
 
     if (amcf->cache) {
-        ngx_http_convo_auth_cache_key(key, set, &ctx->token);
+        ngx_http_convo_auth_cache_key(key, set, &ctx->conf->accept,
+                                      &ctx->token);
         known = ngx_http_convo_auth_cache_has(amcf->cache, key);
         ngx_http_convo_count(known ? NGX_HTTP_CONVO_AUTH_CACHE_HIT
                                    : NGX_HTTP_CONVO_AUTH_CACHE_MISS);
@@ -59,21 +61,15 @@ static convo_fault_e
 ngx_http_convo_auth_verify_signature(const ngx_http_convo_auth_ctx_t *ctx,
     const convo_jwks_t *set)
 {
-    convo_fault_e        fault;
-    const convo_jwk_t   *key;
-    convo_jws_header_t   header;
+    convo_fault_e       fault;
+    convo_jws_header_t  header;
 
     fault = convo_jws_read_header(&ctx->jws, &header);
     if (fault != CONVO_FAULT_NONE) {
         return fault;
     }
 
-    key = convo_jwks_find(set, header.kid);
-    if (key == NULL) {
-        return CONVO_FAULT_UNKNOWN_KEY;
-    }
-
-    return convo_jwk_verify(key, header.alg, &ctx->jws);
+    return convo_jwks_verify(set, &header, &ctx->conf->accept, &ctx->jws);
 }
 
 

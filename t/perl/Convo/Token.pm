@@ -11,7 +11,7 @@ package Convo::Token;
 # what it is about: id_token(email_verified => \0), id_token(aud => undef)
 # leaves the claim out. Options are given with a dash: -key, -kid, -alg,
 # -header (a hash of further header members), -header_text and -payload (raw
-# JSON texts).
+# JSON texts), -sign (from header "." payload to the signature's text).
 
 use strict;
 use warnings;
@@ -136,9 +136,11 @@ sub token {
     # As Cognito writes it: https:\/\/cognito-idp...
     $payload =~ s{/}{\\/}g unless defined $option{-payload};
 
-    return sign(
-        base64url($option{-header_text} // $json->encode(\%header)) . '.'
-            . base64url($payload), $key);
+    my $input = base64url($option{-header_text} // $json->encode(\%header))
+        . '.' . base64url($payload);
+
+    return $option{-sign} ? "$input." . $option{-sign}->($input)
+                          : sign($input, $key);
 }
 
 # { "sub": "user-1", "iss": "https:\/\/cognito-idp...", "aud": "client-1",
