@@ -31,6 +31,7 @@ static ngx_int_t ngx_http_convo_auth_settle(ngx_http_convo_auth_ctx_t *ctx,
 static void ngx_http_convo_auth_count(convo_fault_e fault);
 static convo_fault_e ngx_http_convo_auth_start(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
+static ngx_uint_t ngx_http_convo_auth_can_ask(ngx_http_request_t *r);
 static ngx_int_t ngx_http_convo_auth_ask(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx, ngx_uint_t refresh);
 static void ngx_http_convo_auth_asked(ngx_http_request_t *r, void *data,
@@ -252,7 +253,9 @@ ngx_http_convo_auth_decide(ngx_http_request_t *r,
         return ngx_http_convo_auth_settle(ctx, fault);
     }
 
-    if (!ctx->asked && ngx_http_convo_auth_keys_due(keys)) {
+    if (!ctx->asked && ngx_http_convo_auth_can_ask(r)
+        && ngx_http_convo_auth_keys_due(keys))
+    {
         return ngx_http_convo_auth_ask(r, ctx, 0);
     }
 
@@ -263,7 +266,9 @@ ngx_http_convo_auth_decide(ngx_http_request_t *r,
 
     fault = ngx_http_convo_auth_verify(r, ctx, set);
 
-    if (fault == CONVO_FAULT_UNKNOWN_KEY && !ctx->refreshed) {
+    if (fault == CONVO_FAULT_UNKNOWN_KEY && !ctx->refreshed
+        && ngx_http_convo_auth_can_ask(r))
+    {
         advice = ngx_http_convo_auth_keys_unknown(keys);
 
         if (advice != ngx_http_convo_auth_keys_nothing) {
@@ -359,6 +364,18 @@ ngx_http_convo_auth_start(ngx_http_request_t *r,
 
     return convo_jws_split(&ctx->jws, (char *) ctx->token.data,
                            ctx->token.len);
+}
+
+
+/*
+ * NGINX refuses a subrequest within one whose answer stays in memory, as
+ * SSI's "set" makes: that one is decided by the keys there are.
+ */
+
+static ngx_uint_t
+ngx_http_convo_auth_can_ask(ngx_http_request_t *r)
+{
+    return r->subrequest_in_memory ? 0 : 1;
 }
 
 
