@@ -33,6 +33,12 @@ typedef struct {
 const ngx_http_convo_auth_user_t *ngx_http_convo_auth_user(
     ngx_http_request_t *r);
 
+/*
+ * The verified token itself, where there is a user; as long as the request.
+ * It is a secret: it goes back to the user, and nowhere else.
+ */
+const ngx_str_t *ngx_http_convo_auth_token(ngx_http_request_t *r);
+
 /* 1 where convo_auth is on in the request's location, else 0. */
 ngx_uint_t ngx_http_convo_auth_is_on(ngx_http_request_t *r);
 

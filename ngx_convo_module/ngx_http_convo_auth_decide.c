@@ -129,6 +129,14 @@ ngx_http_convo_auth_user(ngx_http_request_t *r)
 }
 
 
+const ngx_str_t *
+ngx_http_convo_auth_token(ngx_http_request_t *r)
+{
+    return ngx_http_convo_auth_user(r) ? &ngx_http_convo_auth_ctx(r)->token
+                                       : NULL;
+}
+
+
 /*
  * To refresh a stale page in the background, or to fetch the next slice, NGINX
  * clones the request past the phases in which it was decided: the clone is
