@@ -66,7 +66,7 @@ test-long: setup-test build fuzzers     ## ten seeds of torture, long fuzzing
 
 torture: setup-test build   ## torture; SECONDS=60 SEED=any STORE=sqlite
 	@node t/torture/main.mjs --store=$(or $(STORE),sqlite) \
-	    $(or $(SECONDS),60) $(SEED)
+	    --users=$(or $(USERS),200) $(or $(SECONDS),60) $(SEED)
 
 test-nginx: setup-test test-module  ## the Test::Nginx suites of the edge
 	@t/run

@@ -6,9 +6,12 @@ import * as bans from './laws/bans.mjs';
 import * as end from './laws/end.mjs';
 import * as history from './laws/history.mjs';
 import * as joins from './laws/joins.mjs';
+import * as meetings from './laws/meetings.mjs';
 import * as points from './laws/points.mjs';
+import * as presence from './laws/presence.mjs';
 import * as reports from './laws/reports.mjs';
 import * as sessions from './laws/sessions.mjs';
+import * as silence from './laws/silence.mjs';
 import * as states from './laws/states.mjs';
 
 export const laws = {
@@ -20,9 +23,13 @@ export const laws = {
   asked: joins.asked,
   refusals: joins.refusals,
   answers: joins.answers,
+  dropped: silence.dropped,
+  heard: silence.heard,
   pairs: sessions.pairs,
   sidesAgree: sessions.sidesAgree,
   blocks: sessions.blocks,
+  apart: meetings.apart,
+  absences: presence.absences,
   course: sessions.course,
   admission: sessions.admission,
   reasons: sessions.reasons,

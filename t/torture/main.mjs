@@ -1,7 +1,7 @@
 // A run of the torture test: users live, faults are injected, then everything
 // is made whole, settles, and is judged.
 //
-//   node t/torture/main.mjs [--store=STORE] SECONDS [SEED...]
+//   node t/torture/main.mjs [--store=STORE] [--users=N] SECONDS [SEED...]
 //
 // STORE is "sqlite", "dynamodb", or "both": an odd seed has the one, an even
 // one the other.
@@ -44,6 +44,9 @@ export const settings = {
 // or an absence after it, what was late by a back-off, and a sweep: a room's
 // creation that LiveKit was slow with may take effect after its deletion.
 const SETTLE_MS = 60000;
+
+// What the process of this test has to be held up to call it a stall.
+const STALL_MS = 600;
 
 const BAD = /\[(alert|crit|emerg)\]|ERROR: \w+Sanitizer|runtime error:/;
 
@@ -91,6 +94,7 @@ export class Run {
 
   async torture() {
     this.recording.mark('began');
+    const watch = this.watch();
     const lives = this.users.map((user) => user.live());
     const injector = new Injector(this.house,
       this.faults ? schedule(this.seed, this.seconds, this.house.store.faults)
@@ -104,6 +108,19 @@ export class Run {
     this.users.forEach((user) => user.wake());
     await Promise.all([...lives, work]);
     this.recording.mark('over');
+    clearInterval(watch);
+  }
+
+  // A machine that stands still is no fault of the system's.
+  watch() {
+    let last = Date.now();
+    return setInterval(() => {
+      const now = Date.now();
+      if (now - last > STALL_MS) {
+        Object.assign(this.recording.fault('stall'), { from: last, to: now });
+      }
+      last = now;
+    }, 100);
   }
 
   // --- settling
@@ -327,12 +344,16 @@ function storeOf(store, seed) {
 async function main() {
   const { values, positionals: [seconds = '60', ...some] } = parseArgs({
     allowPositionals: true,
-    options: { store: { type: 'string', default: 'sqlite' } },
+    options: {
+      store: { type: 'string', default: 'sqlite' },
+      users: { type: 'string', default: String(USERS) },
+    },
   });
   const say = (text) => console.log(`torture: ${text}`);
   for (const seed of some.length ? some : [String(Date.now() % 1000000)]) {
     const { whole, objections, dir } = await torture({
       seconds: Number(seconds), seed, store: storeOf(values.store, seed),
+      users: Number(values.users),
     }, say);
     say(outcome(whole));
     if (objections.length) {

@@ -20,6 +20,9 @@ const IDENTITY = /^([a-z2-7]{26})-([ab])$/;
 const TRIES = 5;
 const RETRY_MS = 300;
 
+// A call of the worker's ends after a second.
+const IN_TIME_MS = 500;
+
 // Of calls and of webhooks, in percent.
 export const MISCHIEF = {
   slow: 4, fail: 4, reset: 2, lostAnswer: 3,
@@ -129,6 +132,7 @@ export class Media {
       chunks.push(chunk);
     }
     const method = path.basename(request.url);
+    const asked = this.note(method, JSON.parse(Buffer.concat(chunks)));
     if (this.wrong('slow')) {
       await sleep(this.random.between(100, 2500));
     }
@@ -155,9 +159,22 @@ export class Media {
     }
     if (lost) {
       response.destroy();
-    } else {
-      this.answer(response, status, body);
+      return;
     }
+    asked.told = status === 200 && !response.destroyed
+      && Date.now() - asked.at < IN_TIME_MS;
+    asked.people = body.participants?.map(({ sid }) => sid);
+    this.answer(response, status, body);
+  }
+
+  // What is asked about rooms; told when it is surely answered.
+  note(method, body) {
+    const entry = { at: Date.now(), method, told: false,
+      rooms: body.names ?? [body.room] };
+    if (method === 'ListRooms' || method === 'ListParticipants') {
+      this.recording.asked.push(entry);
+    }
+    return entry;
   }
 
   answer(response, status, body) {
@@ -363,16 +380,18 @@ export class Media {
       delays.push(this.random.between(0, 5000));
     }
     for (const delay of delays) {
-      const sending = this.deliver(body, delay)
+      const sending = this.deliver(body, delay, { room: room.name, event,
+        psid: person?.psid })
         .finally(() => this.pending.delete(sending));
       this.pending.add(sending);
     }
   }
 
-  async deliver(body, delay) {
+  async deliver(body, delay, what) {
     await sleep(delay);
     for (let i = 0; i < TRIES; i++) {
       if (await this.send(body) === 200) {
+        this.recording.webhooks.push({ at: Date.now(), ...what });
         return;
       }
       await sleep(RETRY_MS * 2 ** i);

@@ -11,6 +11,8 @@ export class Recording {
     this.streams = [];      // event streams and how long they were open
     this.told = [];         // each document a stream brought
     this.media = [];        // LiveKit's stand-in: rooms, who was inside
+    this.asked = [];        // what LiveKit's stand-in was asked about rooms
+    this.webhooks = [];     // those of its webhooks that the edge took
     this.bans = [];         // what the operator commanded
     this.faults = [];       // what the injector did
     this.deaths = [];       // processes that ended without being told to

@@ -10,8 +10,8 @@ export const SID = 'a'.repeat(26);
 export const NO_SHOW = 'b'.repeat(26);
 
 export const settings = {
-  points: 3, windowMs: 40000, dropAfterMs: 30000, restartGraceMs: 15000,
-  leastSessions: 1,
+  points: 3, windowMs: 40000, silentAfterMs: 15000, dropAfterMs: 30000,
+  restartGraceMs: 15000, absenceMs: 3000, leastSessions: 1,
 };
 
 const JOINED = { points: 3, join_points: 3, join_window: 40000, join_max: 12 };
@@ -33,7 +33,7 @@ export class Story extends Recording {
     super(settings);
     Object.assign(this, { began: BEGAN, units: [], histories: {}, stored: [], reports: [],
       storedUsers: [], storedBlocks: [],
-      version: 0 });
+      version: 0, tickets: new Map() });
     this.dump = { users: {}, queue: [], claims: [], sessions: [], closing: [],
       ended: [], events: [], dead: [], rooms: [], reports: [], dirty: [],
       probes: [] };
@@ -45,9 +45,10 @@ export class Story extends Recording {
 
   join(at, user) {
     const since = BEGAN + at;
+    const ticket = `1.${since}:${user}`;
+    this.tickets.set(user, ticket);
     this.unit(at, hset('user', user, { state: 'waiting', version: since,
-      ticket: `1.${since}:${user}`, waiting_since: since, seen: since,
-      ...JOINED }));
+      ticket, waiting_since: since, seen: since, ...JOINED }));
     this.answer(at, user, 'join', { state: 'waiting',
       waitingSince: Math.floor(since / 1000), isWaitingInQueue: true });
   }
@@ -57,23 +58,38 @@ export class Story extends Recording {
       hdel('user', user, WAIT));
   }
 
-  commit(at, sid, window) {
+  // What a worker takes, and the rooms that it means to create.
+  claim(at, id, users, sids) {
+    this.unit(at, ...users.map((user, i) => ['ZADD', `{default}:claim:${id}`,
+      String(i + 1), this.tickets.get(user)]));
+    this.unit(at, ...sids.map((sid) => ['ZADD', '{default}:closing',
+      String(BEGAN + at + 8000), `default.${sid}`]));
+  }
+
+  commit(at, sid, window, { users: [a, b] = ['ann', 'bob'], claim } = {}) {
     const committed = BEGAN + at;
     const end = committed + window;
+    if (!claim) {
+      this.claim(at, sid, [a, b], [sid]);
+    }
     const side = (user, own, peer) => [hset('user', user, {
       state: 'matched', version: committed, sid, side: own, peer, committed,
       reserved: 1, window_end: end, spent: this.spent ?? 0,
     }), hdel('user', user, WAIT)];
-    this.unit(at, ...side('ann', 'a', 'bob'), ...side('bob', 'b', 'ann'),
-      hset('session', sid, { state: 'matched', a: 'ann', b: 'bob', committed,
-        reserved: 1, max_ms: 12000, window_a: end, window_b: end }));
+    this.unit(at, ...[b, a].map((user) => ['ZREM',
+      `{default}:claim:${claim ?? sid}`, this.tickets.get(user)]),
+    ...side(a, 'a', b), ...side(b, 'b', a),
+    hset('session', sid, { state: 'matched', a, b, committed,
+      reserved: 1, max_ms: 12000, window_a: end, window_b: end }));
   }
 
   live(at, sid) {
     const times = { start: BEGAN + at, ends: BEGAN + at + 12000 };
     this.unit(at, hset('session', sid, { state: 'live', ...times }),
       ...['ann', 'bob'].map((user) => hset('user', user,
-        { state: 'live', version: BEGAN + at, ...times })));
+        { state: 'live', version: BEGAN + at, ...times })),
+      ...[['ann', 'bob'], ['bob', 'ann']].map(([user, other]) => ['ZADD',
+        `{default}:met:${user}`, String(BEGAN + at + 40000), other]));
   }
 
   end(at, sid, points, { reasons, duration, ...fields }) {
@@ -109,9 +125,22 @@ export class Story extends Recording {
       document: this.document(at, user, fields) });
   }
 
-  medium(at, what, identity, psid) {
-    this.media.push({ at: BEGAN + at, what, room: `default.${SID}`, identity,
+  medium(at, what, identity, psid, sid = SID) {
+    this.media.push({ at: BEGAN + at, what, room: `default.${sid}`, identity,
       psid });
+  }
+
+  // LiveKit is asked about a room, by both calls.
+  ask(at, sid, people, told = true) {
+    const rooms = [`default.${sid}`];
+    this.asked.push({ at: BEGAN + at, method: 'ListRooms', rooms, told },
+      { at: BEGAN + at, method: 'ListParticipants', rooms, told: true,
+        people });
+  }
+
+  webhook(at, sid, psid) {
+    this.webhooks.push({ at: BEGAN + at, room: `default.${sid}`,
+      event: 'participant_joined', psid });
   }
 }
 

@@ -1,10 +1,11 @@
-// What was: the users and sessions of a pool after every unit of Redis's log.
+// What was: the users and sessions of a pool after every unit of Redis's log,
+// and what of their meeting is written elsewhere.
 //
 // A change is { index, at, before, after }, with the hashes as they were before
 // and after the unit; a hash that is not there is {}. The time of a unit (ms)
 // is the version that it gave to a user, else Redis's note of the second.
 
-const KEY = /^\{[^}]+\}:(user|session|blocked|history):(.+)$/s;
+const KEY = /^\{[^}]+\}:(user|session|blocked|history|claim|met):(.+)$/s;
 const PLAIN = /^\{[^}]+\}:(\w+)$/;
 
 // What changes without a transition: signs of life, and faults of a ticket.
@@ -27,6 +28,11 @@ export class Truth {
     this.sessions = new Map();    // sid -> changes
     this.ended = [];              // entries of the stream of ended sessions
     this.blocks = [];             // { index, at, sub, other }
+    this.meetings = [];           // { index, sub, other, until }
+    this.seen = new Map();        // sub -> [{ index, at }], signs of life
+    this.claims = new Map();      // id -> { index, tickets }, in their order
+    this.taken = [];              // { index, claim, ticket }, out of a claim
+    this.plans = new Map();       // room -> { index, rooms }, first planned
     this.units = units.length;
     units.forEach((unit, index) => this.apply(unit, index));
   }
@@ -56,22 +62,59 @@ export class Truth {
     map.get(id).push(change);
   }
 
-  command([name, key, ...rest], touched, at, index) {
+  command([word, key, ...rest], touched, at, index) {
+    const name = word.toUpperCase();
     const [, kind, id] = KEY.exec(key ?? '') ?? [];
-    if (kind === 'blocked' && name.toUpperCase() === 'SADD') {
-      rest.forEach((other) => this.blocks.push(
-        { index, at, sub: id, other }));
-    }
     if (kind === 'user' || kind === 'session') {
       if (!touched.has(key)) {
         touched.set(key, { ...this.hashes.get(key) });
       }
-      this.change(name.toUpperCase(), key, rest);
+      this.change(name, key, rest);
+      this.sign(kind, name, id, rest, index);
+    } else {
+      this[`${kind ?? PLAIN.exec(key ?? '')?.[1]} ${name}`]?.(
+        id, rest, index, at);
     }
-    if (PLAIN.exec(key ?? '')?.[1] === 'ended'
-      && name.toUpperCase() === 'XADD') {
-      this.ended.push({ index, ...this.entry(rest) });
+  }
+
+  sign(kind, name, sub, rest, index) {
+    const i = rest.indexOf('seen');
+    if (kind === 'user' && name === 'HSET' && i >= 0) {
+      this.note(this.seen, sub, { index, at: Number(rest[i + 1]) });
     }
+  }
+
+  'blocked SADD'(sub, others, index, at) {
+    others.forEach((other) => this.blocks.push({ index, at, sub, other }));
+  }
+
+  'met ZADD'(sub, [until, other], index) {
+    this.meetings.push({ index, sub, other, until: Number(until) });
+  }
+
+  'claim ZADD'(id, [, ticket], index) {
+    if (!this.claims.has(id)) {
+      this.claims.set(id, { index, tickets: [] });
+    }
+    this.claims.get(id).tickets.push(ticket);
+  }
+
+  'claim ZREM'(claim, tickets, index) {
+    tickets.forEach((ticket) => this.taken.push({ index, claim, ticket }));
+  }
+
+  'closing ZADD'(id, [, room], index) {
+    if (this.plan?.index !== index) {
+      this.plan = { index, rooms: [] };
+    }
+    if (!this.plans.has(room)) {
+      this.plan.rooms.push(room);
+      this.plans.set(room, this.plan);
+    }
+  }
+
+  'ended XADD'(id, rest, index) {
+    this.ended.push({ index, ...this.entry(rest) });
   }
 
   // ID field value ... of an XADD, behind its options.

@@ -155,7 +155,7 @@ function check(run, session, room, say) {
   }
 }
 
-// room -> { a: [{ from, to }], b: ... } as the stand-in saw it.
+// room -> { a: [{ psid, from, to }], b: ... } as the stand-in saw it.
 export function presence(media) {
   const rooms = new Map();
   const open = new Map();
@@ -164,7 +164,7 @@ export function presence(media) {
       if (!rooms.has(room)) {
         rooms.set(room, { a: [], b: [] });
       }
-      const visit = { from: at, to: Infinity };
+      const visit = { psid, from: at, to: Infinity };
       rooms.get(room)[identity.at(-1)].push(visit);
       open.set(psid, visit);
     } else if (what === 'left' && open.has(psid)) {
