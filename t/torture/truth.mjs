@@ -137,6 +137,9 @@ export class Truth {
         hash[rest[i]] = rest[i + 1];
       }
       break;
+    case 'HSETNX':
+      hash[rest[0]] ??= rest[1];
+      break;
     case 'HDEL':
       rest.forEach((field) => delete hash[field]);
       break;
