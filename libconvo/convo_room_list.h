@@ -24,8 +24,14 @@
 /* LiveKit's participant ids are some 15 characters. */
 #define CONVO_PSID_MAX 128
 
-/* The most rooms that are taken from one answer, some 1 kB each. */
-#define CONVO_ROOM_LIST_MAX 16384
+/*
+ * The most rooms that are taken from one answer, and the bytes of each: some
+ * 830 with the longest name of ours.  LiveKit lists all rooms in one answer or
+ * those that are named, and knows no pages.  As many as are allowed are 32 MB,
+ * and some 200 MB for the moment that they are looked at.
+ */
+#define CONVO_ROOM_LIST_MAX   32768
+#define CONVO_ROOM_LIST_BYTES 1024
 
 /* One side of a session, as the list of its room has it. */
 typedef struct {

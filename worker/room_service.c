@@ -17,10 +17,10 @@
 #include <string.h>
 #include <time.h>
 
-/* The largest answer: a list of CONVO_ROOMS_MAX rooms, 1 to 2 kB each; and
+/* The largest answer: a list of CONVO_ROOMS_MAX rooms, or of who is in one; and
  * that of all rooms there are. */
 #define ROOM_ANSWER_MAX (512 * 1024)
-#define LIST_ANSWER_MAX (CONVO_ROOM_LIST_MAX * 1024)
+#define LIST_ANSWER_MAX (CONVO_ROOM_LIST_MAX * CONVO_ROOM_LIST_BYTES)
 
 /* A token is made for one run of calls. */
 #define TOKEN_LIFE_S 120

@@ -10,7 +10,8 @@
  * No room of a match in the making is taken: it is noted before it is created
  * and the note is there until the commit makes its session, so at any time
  * after it was listed the script finds one of the two, or a session that has
- * ended.  LiveKit down: the next turn comes.
+ * ended.  LiveKit down, or with more rooms than CONVO_ROOM_LIST_MAX: that is
+ * told, and the next turn comes.
  */
 
 #include "jobs.h"
