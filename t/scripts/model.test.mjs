@@ -293,7 +293,9 @@ async function commitOf(id) {
   const ticket = (own) => (own && random() < 0.95 ? own
     : recent(past.tickets));
   const [one, two] = [ticket(held[0]), ticket(held[1] ?? held[0])];
-  const sid = maybe(0.05, past.sids, newSid);
+  // an id is random: none comes again when its session is forgotten
+  const sid = maybe(0.05, past.sids.filter((one) => model.sessions.has(one)),
+    newSid);
   if ((await both('commit', id, one, two, sid))[0] === 'matched') {
     past.sids.push(sid);
   }
