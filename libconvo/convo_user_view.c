@@ -33,6 +33,7 @@ static const field_t fields[] = {
     FIELD("now", NUMBER, now_ms),
     FIELD("state", STATE, state),
     FIELD("version", NUMBER, version),
+    FIELD("lost", NUMBER, lost),
     FIELD("points_left", NUMBER, points_left),
     FIELD("window_end", NUMBER, window_end_ms),
     FIELD("last_session", NUMBER, last_session_s),
@@ -322,6 +323,20 @@ const char *
 convo_user_state_name(convo_user_state_e state)
 {
     return states[state];
+}
+
+
+int
+convo_user_state_read(const char *name, size_t len, convo_user_state_e *state)
+{
+    for (size_t i = 0; i < COUNT(states); i++) {
+        if (strlen(states[i]) == len && memcmp(states[i], name, len) == 0) {
+            *state = (convo_user_state_e) i;
+            return 0;
+        }
+    }
+
+    return -1;
 }
 
 

@@ -55,6 +55,7 @@ typedef struct {
     convo_user_state_e state;
     int64_t version;
     int64_t now_ms; /* Redis's clock */
+    int64_t lost;   /* version of what the store knew, else NONE: recall.lua */
 
     int64_t points_left;
     int64_t window_end_ms;   /* NONE: no window is open */
@@ -92,6 +93,10 @@ int convo_user_view_read(convo_user_view_t *view, const redisReply *reply);
 
 /* "idle", "waiting", "matched" or "live". */
 const char *convo_user_state_name(convo_user_state_e state);
+
+/* The state of that name: 0, or -1 when there is none. */
+int convo_user_state_read(const char *name, size_t len,
+                          convo_user_state_e *state);
 
 /* 1 while the document has a session, so that it takes credentials. */
 int convo_user_view_has_session(const convo_user_view_t *view);

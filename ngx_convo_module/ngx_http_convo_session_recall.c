@@ -7,7 +7,10 @@
  * to a replica that lagged, a restore, a Redis that came back empty.  What was
  * told is then all that is left, and the script "recall" takes it: who was
  * told to wait waits again since the same moment; whatever else was told, the
- * version rises above it, as clients take no document below theirs.
+ * version rises above it, as clients take no document below theirs.  A user
+ * whom the store did not know to be idle is told "failed" by a version above
+ * the store's, and their view says which that was ("lost"): who told them
+ * "waiting" by that one or a later one recalls them all the same.
  *
  * A version that only the client names (a long poll's, a Last-Event-ID) says
  * nothing of a state: it just raises the version, which costs nobody else
@@ -48,6 +51,12 @@ ngx_http_convo_session_is_lost(const ngx_http_convo_session_told_t *told,
     const convo_user_view_t *view)
 {
     if (told->by_us) {
+        if (told->state == CONVO_USER_WAITING && view->lost >= 0
+            && told->version >= view->lost)
+        {
+            return 1;
+        }
+
         return view->version < told->version
                || (view->version == told->version
                    && view->state != told->state);

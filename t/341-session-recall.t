@@ -247,7 +247,34 @@ is($::after[-1][0], 'idle', 'idle');
 
 
 
-=== TEST 12: a Redis that falls back for ever is asked ever less
+=== TEST 12: the store has put a user to idle by a higher version
+--- init
+our $since = $::wait_since->('user-1', 100);
+$::wait_since->('user-2', 100);
+my @streams = map { ask("user-$_", 'GET /api/events') } 1, 2;
+my @before = map { [$::told->(heard($_, 0.6))] } @streams;
+$::lose->(closed => 1);
+for my $i (0, 1) {
+    my $told = $before[$i][-1][1];
+    restore_user('user-' . ($i + 1), $told + $i, 'waiting');
+}
+pool_open();
+our @after = map { [$::told->(heard($_, 3))] } @streams;
+close $_ for @streams;
+--- request
+GET /api/session
+--- timeout: 5s
+--- response_body_like: "state":"waiting"
+--- after
+is($::after[0][-1][0], 'waiting', 'by what it was told: it waits again');
+is($::after[0][-1][2], $::since, 'since the same moment');
+is_deeply([grep { $_->[0] eq 'idle' } @{$::after[0]}], [], 'and always did');
+is($::after[1][-1][0], 'idle', 'by a later version: it waits no longer');
+is(user('user-2', 'last_reason'), 'failed', 'and is told why');
+
+
+
+=== TEST 13: a Redis that falls back for ever is asked ever less
 --- config eval
 'convo_redis redis://127.0.0.1:$TEST_NGINX_FALLEN_PORT;'
 . Convo::Pool::api()
@@ -263,7 +290,7 @@ close $::stream;
 
 
 
-=== TEST 13: after a restart without data everybody waits again, once
+=== TEST 14: after a restart without data everybody waits again, once
 --- init
 our %since = map { $_ => $::wait_since->("user-$_", $_) } 1 .. 60;
 our @streams = map { [$_, ask("user-$_", 'GET /api/events')] } 1 .. 60,

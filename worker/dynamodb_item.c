@@ -73,14 +73,16 @@ json_t *
 convo_dynamodb_item_user(const convo_store_user_t *user)
 {
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         ":pool", convo_dynamodb_string(user->pool),
         ":points", convo_dynamodb_number(user->points),
         ":pointsLeft", convo_dynamodb_number(user->points_left),
         ":pointsSpent", convo_dynamodb_number(user->spent),
         ":windowEndsAt", convo_dynamodb_number(user->window_end),
         ":lastSessionTimestamp", convo_dynamodb_number(user->last_session),
-        ":isWaitingInQueue", value_of("BOOL", json_boolean(user->is_waiting)),
+        ":isWaitingInQueue",
+        value_of("BOOL", json_boolean(user->state == CONVO_USER_WAITING)),
+        ":state", convo_dynamodb_string(convo_user_state_name(user->state)),
         ":bannedUntil", convo_dynamodb_number(user->banned_until),
         ":version", convo_dynamodb_number(user->version));
 }
@@ -234,7 +236,9 @@ convo_dynamodb_item_read_user(const json_t *item, convo_store_user_t *user)
         }
     }
 
-    user->is_waiting = json_is_true(find(item, "isWaitingInQueue", "BOOL"));
+    user->state = convo_store_state(
+        convo_dynamodb_item_text(item, "state"),
+        json_is_true(find(item, "isWaitingInQueue", "BOOL")));
 
     return convo_store_user_is_good(user) ? 0 : -1;
 }

@@ -215,7 +215,7 @@ convo_records_user(const redisReply *reply, const convo_pool_t *pool,
 
     user->points = n[POINTS];
     user->last_session = n[LAST_SESSION];
-    user->is_waiting = convo_reply_is(reply->element[STATE], "waiting");
+    user->state = convo_store_state(reply->element[STATE]->str, 0);
     user->banned_until = n[BANNED_UNTIL] / 1000 + (n[BANNED_UNTIL] % 1000 > 0);
     user->version = n[VERSION];
 

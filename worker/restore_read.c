@@ -87,7 +87,9 @@ call_restore_user(const reading_t *reading, const convo_pool_t *pool,
     convo_redis_script(redis, CONVO_SCRIPT_RESTORE_USER);
     convo_redis_key(redis, pool, CONVO_KEY_USER, user->user_id, len);
     convo_redis_key(redis, pool, CONVO_KEY_BLOCKED, user->user_id, len);
+    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
     convo_redis_int(redis, user->version);
+    convo_redis_str(redis, convo_user_state_name(user->state));
     convo_redis_int(redis, user->points);
     convo_redis_int(redis, open ? user->spent : 0);
     convo_redis_int(redis, open ? user->window_end : 0);

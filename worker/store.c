@@ -120,3 +120,18 @@ convo_store_report_is_good(const convo_store_report_t *report)
            && convo_is_pool(report->pool, strlen(report->pool))
            && report->at >= 0 && report->expires_at >= 0;
 }
+
+
+convo_user_state_e
+convo_store_state(const char *name, int is_waiting)
+{
+    convo_user_state_e state;
+
+    if (name != NULL
+        && convo_user_state_read(name, strlen(name), &state) == 0)
+    {
+        return state;
+    }
+
+    return is_waiting ? CONVO_USER_WAITING : CONVO_USER_IDLE;
+}

@@ -19,6 +19,7 @@
 
 #include "config.h"
 #include "convo_report.h"
+#include "convo_user_view.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -49,7 +50,7 @@ typedef struct {
     int64_t spent;        /* in the open window */
     int64_t window_end;   /* epoch seconds, 0: none is open */
     int64_t last_session; /* its start in epoch seconds, 0: none */
-    int is_waiting;
+    convo_user_state_e state;
     int64_t banned_until; /* epoch seconds, 0: not banned */
     int64_t version;      /* ms */
 } convo_store_user_t;
@@ -150,6 +151,10 @@ convo_store_t *convo_store_new(const convo_config_t *config);
 int convo_store_session_is_good(const convo_store_session_t *session);
 int convo_store_user_is_good(const convo_store_user_t *user);
 int convo_store_report_is_good(const convo_store_report_t *report);
+
+/* The state of a record: that of this name, which may be NULL in one of an
+ * earlier release, or else what isWaitingInQueue says. */
+convo_user_state_e convo_store_state(const char *name, int is_waiting);
 
 /* The kinds. */
 convo_store_t *convo_store_sqlite_new(const char *path);

@@ -23,7 +23,7 @@
 static const char user_update[]
     = "SET #pool = :pool, #points = :points, #pointsLeft = :pointsLeft,"
       " #pointsSpent = :pointsSpent, #windowEndsAt = :windowEndsAt,"
-      " #isWaitingInQueue = :isWaitingInQueue,"
+      " #isWaitingInQueue = :isWaitingInQueue, #state = :state,"
       " #bannedUntil = :bannedUntil, #version = :version, ";
 
 /* What follows it: Redis forgets a last session, the store does not. */
@@ -38,8 +38,8 @@ static const char user_condition[]
 static const char stranger_update[]
     = "SET " KEPT("pool") ", " KEPT("points") ", " KEPT("pointsLeft") ", "
       KEPT("pointsSpent") ", " KEPT("windowEndsAt") ", "
-      KEPT("isWaitingInQueue") ", #bannedUntil = :bannedUntil, "
-      KEPT("version") ", ";
+      KEPT("isWaitingInQueue") ", " KEPT("state") ", "
+      "#bannedUntil = :bannedUntil, " KEPT("version") ", ";
 
 static const char block_update[]
     = "SET " KEPT("pool") " ADD #blocked :peer";
@@ -132,7 +132,8 @@ user_request(const convo_store_dynamodb_t *self,
 {
     static const char *const names[] = {
         "pool", "points", "pointsLeft", "pointsSpent", "windowEndsAt",
-        "lastSessionTimestamp", "isWaitingInQueue", "bannedUntil", "version",
+        "lastSessionTimestamp", "isWaitingInQueue", "state", "bannedUntil",
+        "version",
     };
     json_t *aliases = json_object();
     json_t *values = convo_dynamodb_item_user(user);

@@ -5,7 +5,7 @@
  * survives a loss of power.  Several workers of the host share the file; a
  * writer waits for another for BUSY_MS and then says that it is busy.
  *
- * An older file gets the tables that it lacks when it is opened.
+ * An older file gets the tables and columns that it lacks when it is opened.
  *
  * How it fails: no file, no right, a full disk, a locked or damaged file are
  * all a -1 with SQLite's words; the file is closed then and opened again at
@@ -22,8 +22,9 @@
 
 #define BUSY_MS 2000
 
-/* PRAGMA user_version of the tables below; 1 had the sessions alone. */
-#define LAYOUT 2
+/* PRAGMA user_version of the tables below; 1 had the sessions alone, 2 did not
+ * have the state of users. */
+#define LAYOUT 3
 
 static const char create_sql[]
     = "CREATE TABLE IF NOT EXISTS sessions ("
@@ -48,7 +49,8 @@ static const char create_sql[]
       "  lastSessionTimestamp INTEGER NOT NULL DEFAULT 0,"
       "  isWaitingInQueue INTEGER NOT NULL DEFAULT 0,"
       "  bannedUntil INTEGER NOT NULL DEFAULT 0,"
-      "  version INTEGER NOT NULL DEFAULT 0"
+      "  version INTEGER NOT NULL DEFAULT 0,"
+      "  state TEXT NOT NULL DEFAULT 'idle'"
       ") WITHOUT ROWID;"
       "CREATE TABLE IF NOT EXISTS blocked ("
       "  userId TEXT NOT NULL,"
@@ -66,7 +68,13 @@ static const char create_sql[]
       "  PRIMARY KEY (sessionId, reporter)"
       ") WITHOUT ROWID;"
       "CREATE INDEX IF NOT EXISTS reports_expiry ON reports (expiresAt);"
-      "PRAGMA user_version = 2;"
+      "PRAGMA user_version = 3;"
+      "COMMIT;";
+
+static const char alter_sql[]
+    = "ALTER TABLE users ADD COLUMN state TEXT NOT NULL DEFAULT 'idle';"
+      "UPDATE users SET state = 'waiting' WHERE isWaitingInQueue;"
+      "PRAGMA user_version = 3;"
       "COMMIT;";
 
 static const char count_sql[] = "SELECT count(*) FROM sessions";
@@ -125,7 +133,7 @@ query_integer(convo_store_sqlite_t *self, const char *sql)
 }
 
 
-/* 1: the layout is ours, 0: it is older, -1: it cannot be used. */
+/* The layout, at most ours, or -1: it cannot be used. */
 static int
 check_layout(convo_store_sqlite_t *self)
 {
@@ -142,7 +150,7 @@ check_layout(convo_store_sqlite_t *self)
         return -1;
     }
 
-    return layout == LAYOUT;
+    return (int) layout;
 }
 
 
@@ -153,8 +161,8 @@ prepare_layout(convo_store_sqlite_t *self)
 {
     int layout = check_layout(self);
 
-    if (layout != 0) {
-        return layout > 0 ? 0 : -1;
+    if (layout < 0 || layout == LAYOUT) {
+        return layout < 0 ? -1 : 0;
     }
 
     if (convo_store_sqlite_run(self, "BEGIN IMMEDIATE", "making tables") != 0) {
@@ -167,7 +175,10 @@ prepare_layout(convo_store_sqlite_t *self)
         return -1;
     }
 
-    return convo_store_sqlite_run(self, layout > 0 ? "COMMIT" : create_sql,
+    return convo_store_sqlite_run(self,
+                                  layout == LAYOUT       ? "COMMIT"
+                                  : layout == LAYOUT - 1 ? alter_sql
+                                                         : create_sql,
                                   "making tables");
 }
 

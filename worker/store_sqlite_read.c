@@ -14,7 +14,7 @@
 
 static const char users_sql[]
     = "SELECT userId, pool, points, pointsLeft, pointsSpent, windowEndsAt,"
-      " lastSessionTimestamp, isWaitingInQueue, bannedUntil, version"
+      " lastSessionTimestamp, isWaitingInQueue, bannedUntil, version, state"
       " FROM users WHERE userId > ?1 ORDER BY userId";
 
 static const char blocked_sql[]
@@ -90,7 +90,8 @@ take_user(sqlite3_stmt *row, convo_store_user_t *user)
     user->spent = sqlite3_column_int64(row, 4);
     user->window_end = sqlite3_column_int64(row, 5);
     user->last_session = sqlite3_column_int64(row, 6);
-    user->is_waiting = sqlite3_column_int64(row, 7) != 0;
+    user->state = convo_store_state((const char *) sqlite3_column_text(row, 10),
+                                    sqlite3_column_int64(row, 7) != 0);
     user->banned_until = sqlite3_column_int64(row, 8);
     user->version = sqlite3_column_int64(row, 9);
 

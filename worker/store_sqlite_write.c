@@ -13,7 +13,7 @@ static const char session_sql[]
       " ON CONFLICT (sessionId) DO NOTHING";
 
 static const char user_sql[]
-    = "INSERT INTO users SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+    = "INSERT INTO users SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
       " WHERE ?3 > 0"
       " ON CONFLICT (userId) DO UPDATE SET pool = excluded.pool,"
       " points = excluded.points, pointsLeft = excluded.pointsLeft,"
@@ -22,12 +22,13 @@ static const char user_sql[]
       " lastSessionTimestamp"
       " = max(excluded.lastSessionTimestamp, users.lastSessionTimestamp),"
       " isWaitingInQueue = excluded.isWaitingInQueue,"
-      " bannedUntil = excluded.bannedUntil, version = excluded.version"
+      " bannedUntil = excluded.bannedUntil, version = excluded.version,"
+      " state = excluded.state"
       " WHERE excluded.version > users.version OR users.points = 0";
 
 /* Of who has not joined there is nothing to tell but the ban. */
 static const char stranger_sql[]
-    = "INSERT INTO users SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+    = "INSERT INTO users SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
       " WHERE ?3 = 0"
       " ON CONFLICT (userId) DO UPDATE SET"
       " bannedUntil = excluded.bannedUntil";
@@ -89,9 +90,10 @@ bind_user(sqlite3_stmt *statement, const void *records, size_t index)
     rc |= sqlite3_bind_int64(statement, 5, user->spent);
     rc |= sqlite3_bind_int64(statement, 6, user->window_end);
     rc |= sqlite3_bind_int64(statement, 7, user->last_session);
-    rc |= sqlite3_bind_int64(statement, 8, user->is_waiting != 0);
+    rc |= sqlite3_bind_int64(statement, 8, user->state == CONVO_USER_WAITING);
     rc |= sqlite3_bind_int64(statement, 9, user->banned_until);
     rc |= sqlite3_bind_int64(statement, 10, user->version);
+    rc |= bind_text(statement, 11, convo_user_state_name(user->state));
 
     return rc;
 }

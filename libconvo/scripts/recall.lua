@@ -5,7 +5,9 @@
 -- client. Any number of edges may say the same.
 --
 -- The same version with another state is lost data, too: the store knows a
--- user's version, but puts nobody into the queue.
+-- user's version, but puts nobody into the queue. Whom it has put to idle has
+-- "lost" in their hash: who was told "waiting" by that version, or a later one,
+-- waits again, though the version has risen since.
 --
 -- KEYS: user queue order ready schema stats dirty revoked
 -- ARGV: sub told_version told_state waiting_since_ms points window_ms
@@ -44,7 +46,11 @@ expect({hash = {keys.user, keys.stats}, list = {keys.queue},
 local user = load_user(keys.user)
 local version = tonumber(user.version) or 0
 
-if version > told or version == told and user.state == ARGV[3] then
+local is_lost = user.state == 'idle' and ARGV[3] == 'waiting'
+    and told >= (tonumber(user.lost) or math.huge)
+
+if not is_lost
+    and (version > told or version == told and user.state == ARGV[3]) then
     return view('ok', keys, now, points)
 end
 

@@ -62,7 +62,7 @@ export class PoolModel {
     const user = { ...this.user(sub) };
     user.version = Math.max(Math.max(user.version ?? 0, floor) + 1, this.now);
     Object.assign(user, set);
-    for (const name of unset) {
+    for (const name of [...unset, 'lost']) {
       delete user[name];
     }
     this.users.set(sub, user);
@@ -115,6 +115,7 @@ export class PoolModel {
       points_left: this.left(sub, this.points),
       window_end: this.hasWindow(sub) ? user.window_end : '',
       last_session: user.last_session_s ?? '',
+      ...user.lost === undefined ? {} : { lost: user.lost },
     };
     if (state === 'waiting') {
       const [head] = this.queue;
@@ -217,7 +218,10 @@ export class PoolModel {
     }
     const user = this.user(sub);
     const version = user.version ?? 0;
-    if (version > told || (version === told && stateOf(user) === state)) {
+    const isLost = stateOf(user) === 'idle' && state === 'waiting'
+      && told >= (user.lost ?? Infinity);
+    if (!isLost && (version > told
+      || (version === told && stateOf(user) === state))) {
       return this.answer('ok', sub);
     }
     if (state !== 'waiting' || stateOf(user) !== 'idle') {
@@ -412,10 +416,17 @@ export class PoolModel {
     if (record.bannedUntilS * 1000 > this.now) {
       restored.banned_until = record.bannedUntilS * 1000;
     }
+    if (record.state !== 'idle') {
+      Object.assign(restored, {
+        lost: record.version, version: record.version + 1, last_sid: '',
+        last_reason: 'failed', last_duration: 0, last_points: 0,
+      });
+      this.dirty.set(sub, this.now);
+    }
     this.users.set(sub, restored);
     this.expire(`user:${sub}`, Math.max(USER_TTL_MS,
       record.bannedUntilS * 1000 - this.now));
-    this.published.push([sub, record.version]);
+    this.published.push([sub, restored.version]);
     return 1;
   }
 

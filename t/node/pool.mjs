@@ -274,12 +274,12 @@ export class Pool {
   }
 
   restoreUser(sub, {
-    version, points = 0, spent = 0, windowEndS = 0, lastSessionS = 0,
-    bannedUntilS = 0, blocked = [],
+    version, state = 'idle', points = 0, spent = 0, windowEndS = 0,
+    lastSessionS = 0, bannedUntilS = 0, blocked = [],
   }) {
     return this.run('restore_user',
-      [this.key('user', sub), this.key('blocked', sub)],
-      [version, points, spent, windowEndS, lastSessionS, bannedUntilS,
+      [this.key('user', sub), this.key('blocked', sub), this.key('dirty')],
+      [version, state, points, spent, windowEndS, lastSessionS, bannedUntilS,
         ...blocked]);
   }
 

@@ -37,7 +37,7 @@ export function user(userId, version, more = {}) {
   return {
     userId, pool: 'p-1', points: 15, pointsLeft: 8, pointsSpent: 7,
     windowEndsAt: NOW + 86400, lastSessionTimestamp: NOW - 10,
-    isWaitingInQueue: true, bannedUntil: 0, version, ...more,
+    isWaitingInQueue: true, state: 'waiting', bannedUntil: 0, version, ...more,
   };
 }
 

@@ -437,7 +437,7 @@ async function store() {
     const stale = user.version === undefined ? 0 : pick([0, 0, 1]);
     await both('saved', sub, (user.version ?? 0) - stale);
     if (user.version !== undefined) {
-      past.records.push({ sub, version: user.version,
+      past.records.push({ sub, version: user.version, state: stateOf(user),
         points: user.points ?? 0, spent: user.spent ?? 0,
         windowEndS: Math.ceil((user.window_end ?? 0) / 1000),
         lastSessionS: user.last_session_s ?? 0,

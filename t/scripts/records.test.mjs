@@ -82,6 +82,29 @@ test('restore_user: all that the store knows', async () => {
   assert.equal((await pool.join('ann')).status, 'banned');
 });
 
+test('restore_user: who was not idle is told "failed", and so is the store',
+  async () => {
+    for (const state of ['waiting', 'matched', 'live']) {
+      const sub = `was-${state}`;
+      const record = { version: 123456, points: 15, state };
+      assert.equal(await pool.restoreUser(sub, record), 1);
+      assert.deepEqual(await pool.user(sub), {
+        version: '123457', lost: '123456', state: 'idle', points: '15',
+        last_sid: '', last_reason: 'failed', last_duration: '0',
+        last_points: '0',
+      });
+      assert.equal(await pool.restoreUser(sub, record), 0);
+      const view = await pool.view(sub);
+      assert.deepEqual([view.state, view.last_reason, view.lost],
+        ['idle', 'failed', '123456']);
+    }
+    assert.deepEqual((await pool.takeDirty()).sort(),
+      ['was-live', 'was-matched', 'was-waiting']);
+    await pool.join('was-live');
+    assert.equal((await pool.user('was-live')).lost, undefined);
+    assert.equal((await pool.view('was-live')).lost, undefined);
+  });
+
 test('restore_user: a window or a ban that is over is none', async () => {
   await pool.restoreUser('ann',
     { version: 5, spent: 4, windowEndS: 1700000000, bannedUntilS: 1700000000 });

@@ -275,6 +275,27 @@ test('recall: the same version with another state is lost data', async () => {
   assert.ok(Number(view.version) > 77);
 });
 
+test('recall: whom the store has put to idle waits again, once', async () => {
+  for (const [told, state, waits] of [[77, 'waiting', true],
+    [90, 'waiting', true], [76, 'waiting', false], [77, 'matched', false]]) {
+    const sub = `told-${state}-${told}`;
+    await pool.restoreUser(sub, { version: 77, points: 15, state: 'live' });
+    const view = await pool.recall(sub, told, state, 1000);
+    assert.equal(view.state, waits ? 'waiting' : 'idle', sub);
+    assert.ok(Number(view.version) >= told);
+    if (waits) {
+      assert.equal(view.waiting_since, '1000');
+      const { order } = await pool.user(sub);
+      await pool.recall(sub, told, state, 1000);
+      assert.equal((await pool.user(sub)).order, order, 'one ticket');
+      await pool.leave(sub);
+      assert.equal((await pool.recall(sub, told, state, 1)).state, 'idle');
+    } else {
+      assert.equal(view.last_reason, 'failed');
+    }
+  }
+});
+
 test('recall: who cannot wait is told failed', async () => {
   const soon = Number(await pool.now()) + 60000;
   await pool.ban('ann', soon);

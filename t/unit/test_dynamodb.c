@@ -87,7 +87,7 @@ a_user_may_be_known_by_blocks_alone(void **state)
     assert_string_equal(user.user_id, "ann");
     assert_int_equal(user.version, 0);
     assert_int_equal(user.points, 0);
-    assert_int_equal(user.is_waiting, 0);
+    assert_int_equal(user.state, CONVO_USER_IDLE);
     assert_int_equal(json_array_size(convo_dynamodb_item_set(item, "blocked")),
                      1);
     json_decref(item);

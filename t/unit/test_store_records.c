@@ -74,7 +74,7 @@ user(const char *id, int64_t version)
     u.spent = 7;
     u.window_end = NOW_S + DAY_S;
     u.last_session = NOW_S - 10;
-    u.is_waiting = 1;
+    u.state = CONVO_USER_WAITING;
     u.version = version;
 
     return u;
@@ -110,7 +110,7 @@ on_user(void *data, const convo_store_user_t *u, const char *const *blocked,
          (int) u->points, (int) u->points_left, (int) u->spent,
          (int) (u->window_end ? u->window_end - NOW_S : 0),
          (int) (u->last_session ? u->last_session - NOW_S : 0),
-         u->is_waiting, (long long) u->banned_until, (long long) u->version);
+         (int) u->state, (long long) u->banned_until, (long long) u->version);
     for (size_t i = 0; i < nblocked; i++) {
         hear(" %s", blocked[i]);
     }
@@ -188,7 +188,7 @@ the_newer_version_of_a_user_stands(void **state)
     u[0] = user("ann", 100);
     u[1] = user("o'b; \xc3\xa4", 1795334400123);
     u[1].banned_until = 9007199254740991;
-    u[1].is_waiting = 0;
+    u[1].state = CONVO_USER_IDLE;
     assert_int_equal(store->put_users(store, u, 2, NULL), 0);
 
 #define SECOND "o'b; \xc3\xa4 p-1 15 8 7 86400 -10 0 9007199254740991 " \
@@ -203,8 +203,9 @@ the_newer_version_of_a_user_stands(void **state)
 
     u[0].version = 101;
     u[0].window_end = 0;
+    u[0].state = CONVO_USER_LIVE;
     assert_int_equal(store->put_users(store, u, 1, NULL), 0);
-    assert_users("ann p-1 15 1 7 0 -10 1 0 101 [ ];" SECOND);
+    assert_users("ann p-1 15 1 7 0 -10 3 0 101 [ ];" SECOND);
 }
 
 
@@ -483,6 +484,30 @@ processes_of_one_host_share_it(void **state)
 
 
 static void
+users_of_the_second_layout_get_their_state(void **state)
+{
+    convo_store_user_t u = user("ann", 1);
+
+    (void) state;
+
+    assert_int_equal(store->put_users(store, &u, 1, NULL), 0);
+    execute("ALTER TABLE users DROP COLUMN state;"
+            "INSERT INTO users (userId, pool) VALUES ('bob', 'p-1');"
+            "PRAGMA user_version = 2");
+    store->close(store);
+    store = convo_store_sqlite_new(path);
+
+    assert_users("ann p-1 15 8 7 86400 -10 1 0 1 [ ];"
+                 "bob p-1 0 0 0 0 0 0 0 0 [ ];");
+    u.version = 2;
+    u.state = CONVO_USER_MATCHED;
+    assert_int_equal(store->put_users(store, &u, 1, NULL), 0);
+    assert_users("ann p-1 15 8 7 86400 -10 2 0 2 [ ];"
+                 "bob p-1 0 0 0 0 0 0 0 0 [ ];");
+}
+
+
+static void
 failures_of_every_call_are_told(void **state)
 {
     convo_store_t *none = convo_store_sqlite_new("/nowhere/at/all.db");
@@ -614,6 +639,7 @@ main(void)
         TEST(a_reading_goes_on_behind_the_last_that_was_told),
         TEST(rubbish_in_the_file_is_left_out),
         TEST(a_file_of_the_first_layout_gets_what_it_lacks),
+        TEST(users_of_the_second_layout_get_their_state),
         TEST(processes_of_one_host_share_it),
         TEST(failures_of_every_call_are_told),
         TEST(what_no_store_can_hold_is_known),

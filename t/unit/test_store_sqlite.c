@@ -259,11 +259,11 @@ a_newer_layout_is_never_touched(void **state)
 
     (void) state;
 
-    sqlite3_close(open_and_execute("PRAGMA user_version = 3"));
+    sqlite3_close(open_and_execute("PRAGMA user_version = 4"));
 
     assert_int_equal(store->write(store, &s, 1), -1);
     assert_string_equal(store->error,
-                        "its layout 3 is newer than this worker's");
+                        "its layout 4 is newer than this worker's");
     store->close(store);
 
     assert_query("SELECT count(*) FROM sqlite_master", "0");

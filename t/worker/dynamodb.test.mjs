@@ -299,12 +299,12 @@ test('the newer version of a user stands, in any order', async () => {
 
   const versions = Array.from({ length: 40 }, (_, i) => (
     user('ann', 101 + ((i * 7) % 40), { pointsSpent: (i * 7) % 40,
-      isWaitingInQueue: false, bannedUntil: 9007199254740 })));
+      isWaitingInQueue: false, state: 'live', bannedUntil: 9007199254740 })));
   await store.must('put_users', { records: versions });
   const { told } = await store.must('each_user');
   assert.deepEqual(told.find(({ userId }) => userId === 'ann'), {
     ...ann, version: 140, pointsSpent: 39, isWaitingInQueue: false,
-    bannedUntil: 9007199254740, blocked: [] });
+    state: 'live', bannedUntil: 9007199254740, blocked: [] });
 });
 
 test('a last session that Redis has forgotten stays', async () => {
@@ -323,7 +323,8 @@ test('who has not joined in a pool is told of by a ban alone', async () => {
   const store = await made();
   const stranger = (version, bannedUntil) => user('ann', version, {
     pool: 'other', points: 0, pointsLeft: 0, pointsSpent: 0, windowEndsAt: 0,
-    lastSessionTimestamp: 0, isWaitingInQueue: false, bannedUntil });
+    lastSessionTimestamp: 0, isWaitingInQueue: false, state: 'idle',
+    bannedUntil });
   const ann = user('ann', 100);
   const told = async () => (await store.must('each_user')).told;
 

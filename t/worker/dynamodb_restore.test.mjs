@@ -112,7 +112,8 @@ test('what users have reaches the tables, and a fresh Redis', async () => {
     userId: 'ann', pool: 'default', points: 15, pointsLeft: 10,
     pointsSpent: 5, windowEndsAt: Math.ceil(Number(hash.window_end) / 1000),
     lastSessionTimestamp: Number(hash.last_session_s),
-    isWaitingInQueue: false, bannedUntil: 0, version: Number(hash.version),
+    isWaitingInQueue: false, state: 'idle', bannedUntil: 0,
+    version: Number(hash.version),
     blocked: undefined,
   });
   assert.deepEqual([...users.get('ann').blocked], ['cat']);

@@ -102,7 +102,7 @@ test('a session, a report and both users, each exactly', async () => {
       userId: sub, pool: 'default', points: 15, pointsLeft: 12,
       pointsSpent: 3, windowEndsAt: Math.ceil(Number(hash.window_end) / 1000),
       lastSessionTimestamp: row.startTime, isWaitingInQueue: 0,
-      bannedUntil: 0, version: Number(hash.version),
+      bannedUntil: 0, version: Number(hash.version), state: 'idle',
     });
   }
 });

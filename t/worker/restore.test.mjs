@@ -69,7 +69,8 @@ async function makeStore() {
 const userRow = (sub, fields = {}) => Object.values({
   userId: sub, pool: 'default', points: 15, pointsLeft: 12, pointsSpent: 3,
   windowEndsAt: now() + 3600, lastSessionTimestamp: now() - 7200,
-  isWaitingInQueue: 0, bannedUntil: 0, version: Date.now() - 5000, ...fields,
+  isWaitingInQueue: 0, bannedUntil: 0, version: Date.now() - 5000,
+  state: 'idle', ...fields,
 });
 
 const sessionRow = (a, b, start, duration = 60) => [newSid(), a, b, start,
@@ -205,6 +206,34 @@ test('what Redis knows of a later time is left alone', async () => {
     pool.key('history', 'ann'), 0, -1);
   assert.deepEqual([first, older.length], [newer, 1]);
   assert.equal((await shown('bob')).sessions.length, 1);
+});
+
+// promise 2: nobody is idle without having been told why.
+test('who was in a session is told "failed", who waited waits on', async () => {
+  const version = Date.now() - 5000;
+  await makeStore();
+  insert(file, 'users', [
+    userRow('ann', { state: 'live', version }),
+    userRow('bob', { state: 'matched', version }),
+    userRow('cat', { state: 'waiting', isWaitingInQueue: 1, version }),
+    userRow('dan', { state: 'waiting', isWaitingInQueue: 1, version })]);
+  await stage.worker();
+  await ready();
+  for (const sub of ['ann', 'bob', 'cat', 'dan']) {
+    const view = await pool.view(sub);
+    assert.deepEqual([view.state, view.last_reason, Number(view.version)],
+      ['idle', 'failed', version + 1]);
+  }
+  await until(() => select(file, 'SELECT * FROM users').every((row) => (
+    row.state === 'idle' && row.isWaitingInQueue === 0
+      && row.version === version + 1)), 'the store has learned it');
+  assert.equal((await shown('ann')).points, '12');
+
+  const view = await pool.recall('cat', version, 'waiting', version - 9000);
+  assert.deepEqual([view.state, view.waiting_since],
+    ['waiting', String(version - 9000)]);
+  await until(() => select(file, 'SELECT * FROM users').some((row) => (
+    row.userId === 'cat' && row.isWaitingInQueue === 1)), 'it is stored');
 });
 
 test('windows and bans that are over are gone, bans for good are not',

@@ -75,7 +75,9 @@ read_user(const json_t *r, convo_store_user_t *u)
     u->spent = number_of(r, "pointsSpent");
     u->window_end = number_of(r, "windowEndsAt");
     u->last_session = number_of(r, "lastSessionTimestamp");
-    u->is_waiting = json_is_true(json_object_get(r, "isWaitingInQueue"));
+    u->state = convo_store_state(
+        json_string_value(json_object_get(r, "state")),
+        json_is_true(json_object_get(r, "isWaitingInQueue")));
     u->banned_until = number_of(r, "bannedUntil");
     u->version = number_of(r, "version");
 }
@@ -108,11 +110,13 @@ on_user(void *data, const convo_store_user_t *u, const char *const *blocked,
         size_t nblocked)
 {
     json_t *record = json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:[]}", "userId",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:I, s:I, s:[]}",
+        "userId",
         u->user_id, "pool", u->pool, "points", u->points, "pointsLeft",
         u->points_left, "pointsSpent", u->spent, "windowEndsAt",
         u->window_end, "lastSessionTimestamp", u->last_session,
-        "isWaitingInQueue", u->is_waiting, "bannedUntil", u->banned_until,
+        "isWaitingInQueue", u->state == CONVO_USER_WAITING, "state",
+        convo_user_state_name(u->state), "bannedUntil", u->banned_until,
         "version", u->version, "blocked");
 
     for (size_t i = 0; i < nblocked; i++) {

@@ -46,6 +46,9 @@ local function change_user(key, dirty, user, now, set, unset)
     if #unset > 0 then
         redis.call('HDEL', key, unpack(unset))
     end
+    if user.lost then
+        redis.call('HDEL', key, 'lost')
+    end
     redis.call('PEXPIRE', key,
         user_ttl(set.banned_until or user.banned_until, now))
     redis.call('ZADD', dirty, now, sub_of(key))

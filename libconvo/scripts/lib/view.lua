@@ -4,6 +4,8 @@
 --   now, committed, start, ends, window_end, waiting_since   ms
 --   banned_until              ms; only while a ban lasts
 --   last_session, last_duration                              s
+--   lost                      version of what the store knew of a user who was
+--                             not idle; only until the next change
 --   position                  1 is next; waiting only
 --   estimate                  s still to wait; "" when nothing is known
 --   points_left, reserved, last_points                       points
@@ -47,6 +49,9 @@ local function view(status, keys, now, points)
 
     add('window_end', window_is_open(user, now) and user.window_end or '')
     add('last_session', user.last_session_s)
+    if user.lost then
+        add('lost', user.lost)
+    end
 
     if user.state == 'waiting' then
         add('waiting_since', user.waiting_since)

@@ -35,7 +35,7 @@ use Convo::Token qw(auth_config bearer id_token);
 use Test::Nginx::Socket ();
 
 our @EXPORT = qw($SID api ask enter heard key later live mount pair pool_join
-    pool_leave pool_open run_script token_of touch_time user);
+    pool_leave pool_open restore_user run_script token_of touch_time user);
 
 # The id of the one session that a block has.
 our $SID = 'abcdefghijklmnopqrstuvwxyz';
@@ -134,6 +134,13 @@ sub pool_open () {
         [map { key($_) } qw(ready schema alive run livekit ended
             reports restoring)],
         'run-1', 'workers', 3600, 'opener');
+}
+
+# What the store knows of a user, as a worker brings it back.
+sub restore_user ($sub, $version, $state) {
+    return run_script('restore_user', [key('user', $sub),
+        key('blocked', $sub), key('dirty')],
+        $version, $state, POINTS, 0, 0, 0, 0);
 }
 
 sub pool_join ($sub) {
