@@ -8,7 +8,6 @@
 
 #include "config_reader.h"
 #include "backoff.h"
-#include "convo_time.h"
 #include "log.h"
 
 #include <ctype.h>
@@ -20,11 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Runs of Redis in one round of matching: four claims and what they hold, the
- * meetings, the plan, the commits, the faults, the release, and eight of them
- * again when Redis has lost its scripts; see match.c. */
-#define ROUND_REDIS_CALLS 21
 
 
 /* --- setters --- */
@@ -277,38 +271,16 @@ static const convo_directive_t directives[] = {
 /* --- reading the file --- */
 
 static int
-fail(const convo_reader_t *reader, const char *format, ...)
-{
-    int n = 0;
-    va_list args;
-
-    if (reader->line > 0) {
-        n = snprintf(reader->error, CONVO_CONFIG_ERROR, "%s:%d: ",
-                     reader->path, reader->line);
-    } else {
-        n = snprintf(reader->error, CONVO_CONFIG_ERROR, "%s: ", reader->path);
-    }
-
-    if (n < CONVO_CONFIG_ERROR) {
-        va_start(args, format);
-        vsnprintf(reader->error + n, (size_t) (CONVO_CONFIG_ERROR - n), format,
-                  args);
-        va_end(args);
-    }
-
-    return -1;
-}
-
-
-static int
 fail_value(const convo_reader_t *reader, const char *what)
 {
     if (reader->bad > 0 && !reader->secret) {
-        return fail(reader, "%s \"%s\": %s", reader->word[0],
-                    reader->word[reader->bad], what);
+        return convo_reader_fail(reader,
+                                 "%s \"%s\": %s",
+                                 reader->word[0], reader->word[reader->bad],
+                                 what);
     }
 
-    return fail(reader, "%s: %s", reader->word[0], what);
+    return convo_reader_fail(reader, "%s: %s", reader->word[0], what);
 }
 
 
@@ -318,13 +290,16 @@ fail_count(convo_reader_t *reader, const convo_directive_t *directive)
     int found = reader->nwords - 1;
 
     if (directive->min == directive->max) {
-        return fail(reader, "%s: expected %d value%s, found %d",
-                    directive->name, directive->min,
-                    directive->min == 1 ? "" : "s", found);
+        return convo_reader_fail(reader,
+                                 "%s: expected %d value%s, found %d",
+                                 directive->name, directive->min,
+                                 directive->min == 1 ? "" : "s", found);
     }
 
-    return fail(reader, "%s: expected %d to %d values, found %d",
-                directive->name, directive->min, directive->max, found);
+    return convo_reader_fail(reader,
+                             "%s: expected %d to %d values, found %d",
+                             directive->name, directive->min, directive->max,
+                             found);
 }
 
 
@@ -340,8 +315,10 @@ apply(convo_reader_t *reader, int seen[DIRECTIVES])
         }
 
         if (seen[i] != 0) {
-            return fail(reader, "%s: expected once, is in line %d already",
-                        directive->name, seen[i]);
+            return convo_reader_fail(reader,
+                                     "%s: expected once, is in line %d "
+                                     "already",
+                                     directive->name, seen[i]);
         }
         seen[i] = reader->line;
 
@@ -358,7 +335,7 @@ apply(convo_reader_t *reader, int seen[DIRECTIVES])
         return what == NULL ? 0 : fail_value(reader, what);
     }
 
-    return fail(reader, "%s: unknown directive", reader->word[0]);
+    return convo_reader_fail(reader, "%s: unknown directive", reader->word[0]);
 }
 
 
@@ -395,14 +372,16 @@ read_lines(convo_reader_t *reader, FILE *file, int seen[DIRECTIVES])
         reader->line++;
 
         if (strchr(reader->text, '\n') == NULL && !feof(file)) {
-            return fail(reader, "expected a line of at most %d bytes and no "
-                                "NUL",
-                        CONVO_CONFIG_LINE - 2);
+            return convo_reader_fail(reader,
+                                     "expected a line of at most %d bytes "
+                                     "and no NUL",
+                                     CONVO_CONFIG_LINE - 2);
         }
 
         if (split(reader, reader->text) != 0) {
-            return fail(reader, "%s: expected at most %d values",
-                        reader->word[0], CONVO_CONFIG_WORDS - 1);
+            return convo_reader_fail(reader,
+                                     "%s: expected at most %d values",
+                                     reader->word[0], CONVO_CONFIG_WORDS - 1);
         }
 
         if (reader->nwords > 0 && apply(reader, seen) != 0) {
@@ -410,7 +389,7 @@ read_lines(convo_reader_t *reader, FILE *file, int seen[DIRECTIVES])
         }
     }
 
-    return ferror(file) ? fail(reader, "%s", strerror(errno)) : 0;
+    return ferror(file) ? convo_reader_fail(reader, "%s", strerror(errno)) : 0;
 }
 
 
@@ -453,120 +432,10 @@ make_name(convo_config_t *config)
 }
 
 
-int64_t
-convo_config_round_ms(const convo_config_t *config)
+/* What the file need not say. */
+static void
+fill_in(convo_config_t *config)
 {
-    return ROUND_REDIS_CALLS * config->redis_timeout_ms
-           + config->livekit.timeout_ms;
-}
-
-
-/* The longest that one call of the store, and Redis after it, take while the
- * lease is not renewed, which is done when a sixth of it is over. */
-static int64_t
-store_ms(const convo_config_t *config)
-{
-    return config->history == CONVO_HISTORY_DYNAMODB
-               ? CONVO_DYNAMODB_BUDGET_MS + config->dynamodb.timeout_ms
-                     + config->redis_timeout_ms
-               : 0;
-}
-
-
-/* The lease outlasts all that a job may wait for while it holds one. */
-static int
-check_lease(convo_reader_t *reader)
-{
-    const convo_config_t *config = reader->config;
-    char lease[CONVO_TIME_TEXT], least[CONVO_TIME_TEXT];
-    int64_t least_ms = store_ms(config) + store_ms(config) / 5;
-
-    if (config->lease_ms <= convo_config_round_ms(config)) {
-        return fail(reader, "lease \"%s\": expected more than %s, which the "
-                            "calls of one round may take together (%d times "
-                            "the timeout of redis and once that of livekit)",
-                    convo_time_format(config->lease_ms, lease),
-                    convo_time_format(convo_config_round_ms(config), least),
-                    ROUND_REDIS_CALLS);
-    }
-
-    if (config->lease_ms <= least_ms) {
-        return fail(reader, "lease \"%s\": expected more than %s, as it is "
-                            "renewed between calls of DynamoDB (its timeout, "
-                            "that of redis and %ds, and a fifth of that)",
-                    convo_time_format(config->lease_ms, lease),
-                    convo_time_format(least_ms, least),
-                    CONVO_DYNAMODB_BUDGET_MS / 1000);
-    }
-
-    return 0;
-}
-
-
-/* That a lost webhook is repaired in time, however slow each answer is. */
-static int
-check_probes(const convo_reader_t *reader)
-{
-    const convo_config_t *config = reader->config;
-    char interval[CONVO_TIME_TEXT], most[CONVO_TIME_TEXT];
-    int64_t most_ms = CONVO_REPAIR_MS - CONVO_PROBE_PAUSE_MS
-                      - CONVO_PROBE_REDIS_RUNS * config->redis_timeout_ms
-                      - 2 * CONVO_PROBE_CALL_MS;
-
-    if (config->probe_interval_ms <= most_ms
-        || config->probe_interval_ms == 0)
-    {
-        return 0;
-    }
-
-    return fail(reader, "probe_interval \"%s\": expected at most %s, or a "
-                        "shorter timeout of redis: with %d times that and "
-                        "what LiveKit takes, a lost webhook is repaired "
-                        "within %d s",
-                convo_time_format(config->probe_interval_ms, interval),
-                convo_time_format(most_ms > 0 ? most_ms : 0, most),
-                CONVO_PROBE_REDIS_RUNS, CONVO_REPAIR_MS / 1000);
-}
-
-
-/* What only the whole shows. */
-static int
-check_whole(convo_reader_t *reader)
-{
-    convo_config_t *config = reader->config;
-    char lease[CONVO_TIME_TEXT], round[CONVO_TIME_TEXT];
-
-    reader->line = 0;
-
-    if (config->redis.host[0] == '\0' && config->redis.path[0] == '\0') {
-        return fail(reader, "redis: missing, expected redis URL");
-    }
-
-    if (config->livekit.url[0] == '\0') {
-        return fail(reader, "livekit: missing, expected livekit url=URL "
-                            "key=KEY secret_file=PATH");
-    }
-
-    if (config->history == CONVO_HISTORY_NONE) {
-        return fail(reader, "history: missing, expected history sqlite PATH "
-                            "or history dynamodb region=REGION");
-    }
-
-    if (check_lease(reader) != 0) {
-        return -1;
-    }
-
-    if (config->drop_after_ms <= config->silent_after_ms) {
-        return fail(reader, "drop_after \"%s\": expected more than "
-                            "silent_after, which is %s",
-                    convo_time_format(config->drop_after_ms, lease),
-                    convo_time_format(config->silent_after_ms, round));
-    }
-
-    if (check_probes(reader) != 0) {
-        return -1;
-    }
-
     if (config->npools == 0) {
         strcpy(config->pools[0].name, "default");
         config->pools[0].len = strlen("default");
@@ -576,8 +445,6 @@ check_whole(convo_reader_t *reader)
     if (config->name[0] == '\0') {
         make_name(config);
     }
-
-    return 0;
 }
 
 
@@ -593,12 +460,20 @@ convo_config_load(convo_config_t *config, const char *path, char *error)
 
     file = fopen(path, "re");
     if (file == NULL) {
-        return fail(&reader, "expected a file that can be read: %s",
-                    strerror(errno));
+        return convo_reader_fail(&reader,
+                                 "expected a file that can be read: %s",
+                                 strerror(errno));
     }
 
     result = read_lines(&reader, file, seen);
     fclose(file);
 
-    return result == 0 ? check_whole(&reader) : -1;
+    reader.line = 0;
+    if (result != 0 || convo_reader_check_whole(&reader) != 0) {
+        return -1;
+    }
+
+    fill_in(config);
+
+    return 0;
 }

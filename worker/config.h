@@ -116,4 +116,9 @@ int convo_config_load(convo_config_t *config, const char *path, char *error);
  * lease must exceed. */
 int64_t convo_config_round_ms(const convo_config_t *config);
 
+/* The longest that any job waits for others, in ms, once the worker is to
+ * stop: a round of matching, rooms being deleted and looked for, or a call of
+ * the store, and what Redis is told then. */
+int64_t convo_config_drain_ms(const convo_config_t *config);
+
 #endif /* CONVO_CONFIG_H */

@@ -165,3 +165,27 @@ convo_reader_url(convo_reader_t *reader, int word, const char *url, char *out)
 
     return NULL;
 }
+
+
+int
+convo_reader_fail(const convo_reader_t *reader, const char *format, ...)
+{
+    int n = 0;
+    va_list args;
+
+    if (reader->line > 0) {
+        n = snprintf(reader->error, CONVO_CONFIG_ERROR, "%s:%d: ",
+                     reader->path, reader->line);
+    } else {
+        n = snprintf(reader->error, CONVO_CONFIG_ERROR, "%s: ", reader->path);
+    }
+
+    if (n < CONVO_CONFIG_ERROR) {
+        va_start(args, format);
+        vsnprintf(reader->error + n, (size_t) (CONVO_CONFIG_ERROR - n), format,
+                  args);
+        va_end(args);
+    }
+
+    return -1;
+}

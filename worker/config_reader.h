@@ -50,6 +50,11 @@ const char *convo_reader_expected(convo_reader_t *reader, int bad,
                                   const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Keeps the sentence in error, after the file's name and the line's number
+ * when that is not 0.  -1. */
+int convo_reader_fail(const convo_reader_t *reader, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* The value after "name=" in a word, or NULL. */
 const char *convo_reader_option(const char *word, const char *name);
 
@@ -82,5 +87,8 @@ const char *convo_reader_set_livekit(convo_reader_t *reader,
                                      const convo_directive_t *self);
 const char *convo_reader_set_history(convo_reader_t *reader,
                                      const convo_directive_t *self);
+
+/* Checks what only the whole shows: 0, or -1 with the fault told. */
+int convo_reader_check_whole(const convo_reader_t *reader);
 
 #endif /* CONVO_CONFIG_READER_H */

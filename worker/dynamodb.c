@@ -553,6 +553,10 @@ convo_dynamodb_run(convo_dynamodb_t *self, convo_dynamodb_call_t *calls,
                           ? n - i
                           : CONVO_DYNAMODB_CONNECTIONS;
 
+        if (convo_stopping()) {
+            convo_dynamodb_set_why(self, "the worker is to stop");
+            return -1;
+        }
         if (run_until_done(self, calls + i, wave) != 0) {
             return -1;
         }

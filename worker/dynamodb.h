@@ -57,7 +57,8 @@ void convo_dynamodb_begin(convo_dynamodb_t *dynamodb);
 /*
  * Makes the calls and sets result and answer of each.  0 when each is OK or
  * CONDITION, else -1.  Blocks for at most the budget and, for every
- * CONVO_DYNAMODB_CONNECTIONS of the calls, the timeout.
+ * CONVO_DYNAMODB_CONNECTIONS of the calls, the timeout; once the worker is to
+ * stop, for what is under way and no more.
  */
 int convo_dynamodb_run(convo_dynamodb_t *dynamodb,
                        convo_dynamodb_call_t *calls, size_t n);

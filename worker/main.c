@@ -196,7 +196,7 @@ wait_for_jobs(void)
 static unsigned int
 drain_s(const convo_config_t *config)
 {
-    return (unsigned int) (convo_config_round_ms(config) / 1000) + 5;
+    return (unsigned int) (convo_config_drain_ms(config) / 1000) + 5;
 }
 
 

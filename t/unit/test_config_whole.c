@@ -82,6 +82,31 @@ lost_webhooks_are_repaired_in_time(void **state)
 }
 
 
+static void
+a_drain_waits_for_what_is_under_way(void **state)
+{
+    static const char livekit[]
+        = "redis redis://h timeout=20ms\nhistory sqlite history.db\n"
+          "livekit url=http://h key=k secret_file=secret timeout=10s\n";
+    static const char dynamodb[]
+        = "redis redis://h timeout=20ms\nlease 2m\n"
+          "livekit url=http://h key=k secret_file=secret timeout=1s\n"
+          "history dynamodb region=eu-central-1 timeout=1m\n";
+
+    (void) state;
+
+    accepted("redis redis://h\n" REST);
+    assert_int_equal(convo_config_drain_ms(&config), 26000);
+
+    /* deletions, and a look at what is there */
+    accepted(livekit);
+    assert_int_equal(convo_config_drain_ms(&config), 20100);
+
+    accepted(dynamodb);
+    assert_int_equal(convo_config_drain_ms(&config), 66100);
+}
+
+
 static int
 set_up(void **state)
 {
@@ -118,6 +143,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lost_webhooks_are_repaired_in_time),
+        cmocka_unit_test(a_drain_waits_for_what_is_under_way),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

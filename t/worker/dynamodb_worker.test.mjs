@@ -12,7 +12,7 @@ import {
   KEY, newDynamo, plain, refusal, REGION, startFaults,
 } from '../node/dynamodb.mjs';
 import { newSid } from '../node/pool.mjs';
-import { binary, startStage, until } from '../node/worker.mjs';
+import { binary, sleep, startStage, until } from '../node/worker.mjs';
 
 const PAIRS = 5;
 const ENTRIES = 300;
@@ -170,6 +170,24 @@ test('a user whom DynamoDB refuses is a dead letter, and holds up nobody',
     await worker.end('SIGKILL');
     await faults.stop();
   });
+
+test('SIGTERM: what DynamoDB is asked for is waited for', async () => {
+  const faults = await startFaults(dynamo.endpoint);
+  let asked = 0;
+  faults.on('UpdateItem', async ({ forward }) => {
+    asked += 1;
+    await sleep(12000);
+    return forward();
+  });
+  const worker = await stage.worker({ ...settings(),
+    history: `dynamodb region=${REGION} endpoint=${faults.endpoint} `
+      + 'prefix=e- timeout=30s', lease: '1m' });
+  await stage.join('slow');
+  await until(() => asked > 0, 'it is asked');
+  assert.equal(await worker.end('SIGTERM'), 0);
+  assert.doesNotMatch(worker.log, /took too long/);
+  await faults.stop();
+});
 
 test('nothing secret is in a log', () => {
   for (const worker of stage.workers) {
