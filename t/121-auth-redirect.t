@@ -8,6 +8,7 @@ use Convo::Token qw(auth_config bearer id_token);
 our $Config = auth_config();
 our $Good = bearer(id_token());
 
+
 # What a browser sends when it navigates, and what one from before
 # Sec-Fetch-Mode sends.
 our $Old = 'Accept: text/html,application/xhtml+xml,*/*;q=0.8';

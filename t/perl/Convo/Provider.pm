@@ -11,7 +11,7 @@ package Convo::Provider;
 #     GET /keys/NAME    with this key set, or fault, always
 #     GET /mode/NAME    puts NAME in force: a set of the import, or one of
 #                       garbage empty cut chunked_cut gzip huge error
-#                       redirect slow close; forgets the count
+#                       redirect slow close type; forgets the count
 #     GET /count        the number of requests for /keys since then
 #     GET /seen         the last request for /keys, without its request line
 #
@@ -126,6 +126,7 @@ sub fault ($client, $mode, $keys) {
             POSIX::_exit(0);
         },
         close => sub { },
+        type => sub { reply($client, $keys, 'Content-Type' => 'image/png') },
     );
 
     return ($faults{$mode} // sub { reply($client, '', status => 404) })->();
