@@ -26,16 +26,14 @@ static ngx_int_t ngx_http_convo_auth_enforce(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
 static ngx_int_t ngx_http_convo_auth_decide(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
+static ngx_int_t ngx_http_convo_auth_suspend(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, ngx_http_convo_auth_keys_advice_e advice);
 static ngx_int_t ngx_http_convo_auth_settle(ngx_http_convo_auth_ctx_t *ctx,
     convo_fault_e fault);
 static void ngx_http_convo_auth_count(convo_fault_e fault);
 static convo_fault_e ngx_http_convo_auth_start(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
 static ngx_uint_t ngx_http_convo_auth_can_ask(ngx_http_request_t *r);
-static ngx_int_t ngx_http_convo_auth_ask(ngx_http_request_t *r,
-    ngx_http_convo_auth_ctx_t *ctx, ngx_uint_t refresh);
-static void ngx_http_convo_auth_asked(ngx_http_request_t *r, void *data,
-    const ngx_http_convo_fetch_answer_t *answer);
 static convo_fault_e ngx_http_convo_auth_check_claims(
     ngx_http_convo_auth_ctx_t *ctx);
 
@@ -264,7 +262,8 @@ ngx_http_convo_auth_decide(ngx_http_request_t *r,
     if (!ctx->asked && ngx_http_convo_auth_can_ask(r)
         && ngx_http_convo_auth_keys_due(keys))
     {
-        return ngx_http_convo_auth_ask(r, ctx, 0);
+        return ngx_http_convo_auth_suspend(r, ctx,
+                                           ngx_http_convo_auth_keys_ask);
     }
 
     set = ngx_http_convo_auth_keys_set(keys);
@@ -277,11 +276,10 @@ ngx_http_convo_auth_decide(ngx_http_request_t *r,
     if (fault == CONVO_FAULT_UNKNOWN_KEY && !ctx->refreshed
         && ngx_http_convo_auth_can_ask(r))
     {
-        advice = ngx_http_convo_auth_keys_unknown(keys);
+        advice = ngx_http_convo_auth_keys_unknown(keys, ctx->waited);
 
         if (advice != ngx_http_convo_auth_keys_nothing) {
-            return ngx_http_convo_auth_ask(r, ctx,
-                                  advice == ngx_http_convo_auth_keys_refresh);
+            return ngx_http_convo_auth_suspend(r, ctx, advice);
         }
     }
 
@@ -290,6 +288,28 @@ ngx_http_convo_auth_decide(ngx_http_request_t *r,
     }
 
     return ngx_http_convo_auth_settle(ctx, fault);
+}
+
+
+static ngx_int_t
+ngx_http_convo_auth_suspend(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, ngx_http_convo_auth_keys_advice_e advice)
+{
+    ngx_int_t  rc;
+
+    if (advice == ngx_http_convo_auth_keys_wait) {
+        rc = ngx_http_convo_auth_wait(r, ctx);
+
+    } else {
+        rc = ngx_http_convo_auth_ask(r, ctx,
+                                  advice == ngx_http_convo_auth_keys_refresh);
+    }
+
+    if (rc == NGX_ERROR) {
+        return ngx_http_convo_auth_settle(ctx, CONVO_FAULT_INTERNAL);
+    }
+
+    return rc;
 }
 
 
@@ -384,48 +404,6 @@ static ngx_uint_t
 ngx_http_convo_auth_can_ask(ngx_http_request_t *r)
 {
     return r->subrequest_in_memory ? 0 : 1;
-}
-
-
-static ngx_int_t
-ngx_http_convo_auth_ask(ngx_http_request_t *r, ngx_http_convo_auth_ctx_t *ctx,
-    ngx_uint_t refresh)
-{
-    ngx_http_convo_fetch_call_t  call;
-
-    ngx_memzero(&call, sizeof(ngx_http_convo_fetch_call_t));
-
-    call.method = NGX_HTTP_GET;
-    call.uri = ctx->conf->keys->name;
-    call.refresh = refresh ? 1 : 0;
-    call.handler = ngx_http_convo_auth_asked;
-    call.data = ctx;
-
-    ctx->refreshed = (refresh || ctx->asked) ? 1 : 0;
-    ctx->asked = 1;
-
-    if (ngx_http_convo_fetch(r, &call) != NGX_OK) {
-        return ngx_http_convo_auth_settle(ctx, CONVO_FAULT_INTERNAL);
-    }
-
-    ctx->state = ngx_http_convo_auth_waiting;
-
-    return NGX_AGAIN;
-}
-
-
-static void
-ngx_http_convo_auth_asked(ngx_http_request_t *r, void *data,
-    const ngx_http_convo_fetch_answer_t *answer)
-{
-    ngx_http_convo_auth_ctx_t  *ctx = data;
-
-    ngx_http_convo_auth_keys_take(ctx->conf->keys, answer,
-                                  r->connection->log);
-
-    ctx->state = ngx_http_convo_auth_undecided;
-
-    ngx_http_core_run_phases(r);
 }
 
 

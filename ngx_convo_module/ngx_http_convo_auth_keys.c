@@ -11,7 +11,8 @@
  *
  * A kid that is not known bypasses the cache ($convo_keys_refresh), but only
  * through a gate in shared memory that opens once in 30 s for an issuer.
- * Processes that find the gate shut ask the cache, which has the new keys.
+ * Who finds it shut waits for the one that went through, if it is on its way,
+ * and then each process asks the cache once, which has the new keys.
  *
  * How it fails: a document that is rubbish, empty or never came keeps the
  * last good keys, and the log says why.  Without any keys every request asks
@@ -27,8 +28,7 @@
 /* in milliseconds */
 
 #define NGX_HTTP_CONVO_AUTH_REFRESH_EVERY   30000
-#define NGX_HTTP_CONVO_AUTH_REFRESH_LASTS   2000   /* in another process */
-#define NGX_HTTP_CONVO_AUTH_ASK_EVERY       250
+#define NGX_HTTP_CONVO_AUTH_REFRESH_LASTS   5000   /* who waits goes on */
 #define NGX_HTTP_CONVO_AUTH_RETRY_AFTER     1000
 
 /* issuers that can have a gate of their own, in one shared zone */
@@ -41,6 +41,7 @@ struct ngx_http_convo_auth_gate_s {
     u_char               id[NGX_HTTP_CONVO_AUTH_KEY_LEN];
     ngx_atomic_t         used;       /* when last claimed, ms, never 0 */
     ngx_atomic_t         refreshed;  /* when last passed, ms, 0: never */
+    ngx_atomic_t         done;       /* the "refreshed" that has ended */
 };
 
 
@@ -58,6 +59,8 @@ static ngx_int_t ngx_http_convo_auth_keys_init_zone(ngx_shm_zone_t *zone,
     void *data);
 static ngx_http_convo_auth_gate_t *ngx_http_convo_auth_keys_gate(
     ngx_http_convo_auth_gate_t *gates, const u_char *id);
+static ngx_uint_t ngx_http_convo_auth_keys_is_refreshing(
+    const ngx_http_convo_auth_keys_t *keys);
 static ngx_uint_t ngx_http_convo_auth_keys_is_same(
     const ngx_http_convo_auth_keys_state_t *state, const ngx_str_t *text);
 
@@ -209,7 +212,8 @@ ngx_http_convo_auth_keys_due(ngx_http_convo_auth_keys_t *keys)
 
 
 ngx_http_convo_auth_keys_advice_e
-ngx_http_convo_auth_keys_unknown(ngx_http_convo_auth_keys_t *keys)
+ngx_http_convo_auth_keys_unknown(ngx_http_convo_auth_keys_t *keys,
+    ngx_uint_t waited)
 {
     ngx_msec_t                         now;
     ngx_atomic_uint_t                  refreshed;
@@ -221,6 +225,11 @@ ngx_http_convo_auth_keys_unknown(ngx_http_convo_auth_keys_t *keys)
 
     now = ngx_current_msec;
     state = keys->state;
+
+    if (state->pending && !waited) {
+        return ngx_http_convo_auth_keys_wait;
+    }
+
     refreshed = keys->gate->refreshed;
 
     if (refreshed == 0
@@ -228,23 +237,64 @@ ngx_http_convo_auth_keys_unknown(ngx_http_convo_auth_keys_t *keys)
     {
         if (ngx_atomic_cmp_set(&keys->gate->refreshed, refreshed, now)) {
             state->asked = now;
+            state->learned = now;
             return ngx_http_convo_auth_keys_refresh;
         }
 
-        refreshed = now;
+        refreshed = keys->gate->refreshed;
     }
 
-    /* what the other process fetches may be on its way for a moment */
+    if (ngx_http_convo_auth_keys_is_refreshing(keys)) {
+        return ngx_http_convo_auth_keys_wait;
+    }
 
-    if ((ngx_msec_int_t) (state->asked - refreshed)
-        < NGX_HTTP_CONVO_AUTH_REFRESH_LASTS
-        && now - state->asked >= NGX_HTTP_CONVO_AUTH_ASK_EVERY)
-    {
+    /* the cache has what another process fetched: once is enough */
+
+    if (state->learned != refreshed) {
         state->asked = now;
+        state->learned = refreshed;
         return ngx_http_convo_auth_keys_ask;
     }
 
     return ngx_http_convo_auth_keys_nothing;
+}
+
+
+void
+ngx_http_convo_auth_keys_begin(ngx_http_convo_auth_keys_t *keys)
+{
+    keys->state->pending++;
+}
+
+
+void
+ngx_http_convo_auth_keys_end(ngx_http_convo_auth_keys_t *keys,
+    ngx_uint_t refresh)
+{
+    keys->state->pending--;
+    keys->state->fetched++;
+
+    if (refresh) {
+        keys->gate->done = keys->gate->refreshed;
+    }
+}
+
+
+ngx_uint_t
+ngx_http_convo_auth_keys_fetched(const ngx_http_convo_auth_keys_t *keys)
+{
+    return keys->state->fetched;
+}
+
+
+ngx_uint_t
+ngx_http_convo_auth_keys_are_coming(const ngx_http_convo_auth_keys_t *keys,
+    ngx_uint_t fetched, ngx_msec_t since)
+{
+    return keys->state->fetched == fetched
+           && ngx_current_msec - since < NGX_HTTP_CONVO_AUTH_REFRESH_LASTS
+           && (keys->state->pending
+               || ngx_http_convo_auth_keys_is_refreshing(keys));
 }
 
 
@@ -525,8 +575,23 @@ ngx_http_convo_auth_keys_gate(ngx_http_convo_auth_gate_t *gates,
     ngx_memcpy(oldest->id, id, NGX_HTTP_CONVO_AUTH_KEY_LEN);
     oldest->used = ngx_current_msec ? ngx_current_msec : 1;
     oldest->refreshed = 0;
+    oldest->done = 0;
 
     return oldest;
+}
+
+
+/* in any process; one that has died is not waited for too long */
+
+static ngx_uint_t
+ngx_http_convo_auth_keys_is_refreshing(const ngx_http_convo_auth_keys_t *keys)
+{
+    ngx_atomic_uint_t  refreshed;
+
+    refreshed = keys->gate->refreshed;
+
+    return refreshed != keys->gate->done
+           && ngx_current_msec - refreshed < NGX_HTTP_CONVO_AUTH_REFRESH_LASTS;
 }
 
 

@@ -10,6 +10,7 @@
  *   _auth_refuse.c   the refusal, as the client sees it
  *   _auth_redirect.c the way to the sign-in page
  *   _auth_token.c    where a request carries its token
+ *   _auth_ask.c      a request that fetches keys, or waits for them
  *   _auth_keys.c     key sets: files, fetches, this process's last good keys
  *   _auth_cache.c    verified tokens in shared memory
  */
@@ -47,6 +48,9 @@ typedef struct {
     convo_jwks_t                 *set;        /* the last good keys */
     ngx_msec_t                    asked;      /* the last fetch of any kind */
     ngx_msec_t                    failed;     /* the last fetch in vain */
+    ngx_uint_t                    pending;    /* fetches on their way */
+    ngx_uint_t                    fetched;    /* fetches that ended */
+    ngx_atomic_uint_t             learned;    /* asked since this refresh */
     unsigned                      is_asked:1;
     unsigned                      is_failed:1;
 } ngx_http_convo_auth_keys_state_t;
@@ -113,6 +117,14 @@ typedef struct {
 
     unsigned                      asked:1;    /* for keys as they are */
     unsigned                      refreshed:1;  /* for an unknown kid */
+    unsigned                      waited:1;   /* for another's fetch */
+    unsigned                      is_asking:1;  /* now */
+    unsigned                      is_refreshing:1;  /* past the cache */
+    unsigned                      is_tied:1;  /* by a cleanup */
+
+    ngx_event_t                   wait;
+    ngx_uint_t                    wait_for;   /* a fetch more than these */
+    ngx_msec_t                    wait_since;
 } ngx_http_convo_auth_ctx_t;
 
 
@@ -221,6 +233,19 @@ ngx_int_t ngx_http_convo_auth_find_token(ngx_http_request_t *r,
     const ngx_http_convo_auth_loc_conf_t *conf, ngx_str_t *token);
 
 
+/* _auth_ask.c */
+
+/*
+ * Both suspend the request, which is decided anew later: NGX_AGAIN, or
+ * NGX_ERROR when out of memory.  The first fetches keys, past the cache if
+ * refresh is 1, the second waits until others have.
+ */
+ngx_int_t ngx_http_convo_auth_ask(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, ngx_uint_t refresh);
+ngx_int_t ngx_http_convo_auth_wait(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx);
+
+
 /* _auth_keys.c */
 
 /* Reads a key file now.  NULL after an error was logged. */
@@ -249,12 +274,31 @@ ngx_uint_t ngx_http_convo_auth_keys_due(ngx_http_convo_auth_keys_t *keys);
 
 typedef enum {
     ngx_http_convo_auth_keys_nothing = 0,
+    ngx_http_convo_auth_keys_wait,            /* it may be on its way */
     ngx_http_convo_auth_keys_ask,             /* another process refreshed */
     ngx_http_convo_auth_keys_refresh          /* past the cache */
 } ngx_http_convo_auth_keys_advice_e;
 
+/* waited: whether the request has waited for a fetch of this process. */
 ngx_http_convo_auth_keys_advice_e ngx_http_convo_auth_keys_unknown(
-    ngx_http_convo_auth_keys_t *keys);
+    ngx_http_convo_auth_keys_t *keys, ngx_uint_t waited);
+
+/* A fetch has begun; it has ended, with or without an answer. */
+void ngx_http_convo_auth_keys_begin(ngx_http_convo_auth_keys_t *keys);
+void ngx_http_convo_auth_keys_end(ngx_http_convo_auth_keys_t *keys,
+    ngx_uint_t refresh);
+
+/* How many fetches of this process have ended. */
+ngx_uint_t ngx_http_convo_auth_keys_fetched(
+    const ngx_http_convo_auth_keys_t *keys);
+
+/*
+ * 1 while who waits since then shall go on to wait: a fetch is on its way,
+ * and none has ended here since there were so many.
+ */
+ngx_uint_t ngx_http_convo_auth_keys_are_coming(
+    const ngx_http_convo_auth_keys_t *keys, ngx_uint_t fetched,
+    ngx_msec_t since);
 
 /* Takes what a fetch brought; keeps the last good keys when it is no good. */
 void ngx_http_convo_auth_keys_take(ngx_http_convo_auth_keys_t *keys,
