@@ -5,11 +5,12 @@
  * ngx_http_convo_metrics_text.c writes Prometheus' text,
  * ngx_http_convo_health.c answers the probes.
  *
- * Counters are added to by atomic instructions and never locked.  A gauge is
- * kept for each process by itself, in the slot that NGINX gave the process.
+ * Each process counts for itself, in the slot that NGINX gave it, so that
+ * nothing is locked and no processor waits for another; whoever asks adds the
+ * slots up.
  *
- * How it fails: a process that dies leaves its counters standing, and its
- * gauges are cleared by the next process in its slot.  A reload keeps all.
+ * How it fails: a process that dies leaves its counters standing, the next one
+ * in its slot goes on with them, and clears the gauges.  A reload keeps all.
  * An NGINX that starts anew begins at zero, which Prometheus expects.
  */
 
@@ -17,15 +18,15 @@
 #include "ngx_http_convo_metrics_conf.h"
 
 
-/* the zone, in pages: one structure and the slab allocator's own */
-
-#define NGX_HTTP_CONVO_METRICS_PAGES  16
-
-
 typedef struct {
     ngx_atomic_t  counters[NGX_HTTP_CONVO_COUNTERS];
-    ngx_atomic_t  gauges[NGX_MAX_PROCESSES][NGX_HTTP_CONVO_GAUGES];
+    ngx_atomic_t  gauges[NGX_HTTP_CONVO_GAUGES];
 } ngx_http_convo_metrics_t;
+
+/* the zone: a structure for each process, and the slab allocator's own */
+
+#define NGX_HTTP_CONVO_METRICS_ZONE                                           \
+    (NGX_MAX_PROCESSES * sizeof(ngx_http_convo_metrics_t) + 16 * ngx_pagesize)
 
 
 typedef struct {
@@ -49,7 +50,7 @@ static char *ngx_http_convo_health(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
-/* NULL while the configuration is only tested */
+/* of all processes; NULL while the configuration is only tested */
 
 static ngx_http_convo_metrics_t  *ngx_http_convo_metrics_shared;
 
@@ -109,8 +110,7 @@ void
 ngx_http_convo_count(ngx_http_convo_counter_e counter)
 {
     if (ngx_http_convo_metrics_shared) {
-        (void) ngx_atomic_fetch_add(
-                   &ngx_http_convo_metrics_shared->counters[counter], 1);
+        ngx_http_convo_metrics_shared[ngx_process_slot].counters[counter]++;
     }
 }
 
@@ -118,11 +118,8 @@ ngx_http_convo_count(ngx_http_convo_counter_e counter)
 void
 ngx_http_convo_gauge(ngx_http_convo_gauge_e gauge, ngx_int_t by)
 {
-    ngx_atomic_t  *value;
-
     if (ngx_http_convo_metrics_shared) {
-        value = ngx_http_convo_metrics_shared->gauges[ngx_process_slot];
-        (void) ngx_atomic_fetch_add(&value[gauge], by);
+        ngx_http_convo_metrics_shared[ngx_process_slot].gauges[gauge] += by;
     }
 }
 
@@ -130,8 +127,19 @@ ngx_http_convo_gauge(ngx_http_convo_gauge_e gauge, ngx_int_t by)
 ngx_atomic_uint_t
 ngx_http_convo_metrics_counter(ngx_http_convo_counter_e counter)
 {
-    return ngx_http_convo_metrics_shared
-           ? ngx_http_convo_metrics_shared->counters[counter] : 0;
+    ngx_uint_t         slot;
+    ngx_atomic_uint_t  sum;
+
+    sum = 0;
+
+    for (slot = 0;
+         ngx_http_convo_metrics_shared && slot < NGX_MAX_PROCESSES;
+         slot++)
+    {
+        sum += ngx_http_convo_metrics_shared[slot].counters[counter];
+    }
+
+    return sum;
 }
 
 
@@ -147,7 +155,7 @@ ngx_http_convo_metrics_gauge(ngx_http_convo_gauge_e gauge)
          ngx_http_convo_metrics_shared && slot < NGX_MAX_PROCESSES;
          slot++)
     {
-        sum += ngx_http_convo_metrics_shared->gauges[slot][gauge];
+        sum += ngx_http_convo_metrics_shared[slot].gauges[gauge];
     }
 
     return sum;
@@ -173,7 +181,7 @@ ngx_http_convo_metrics_init(ngx_conf_t *cf)
     static ngx_str_t  name = ngx_string("convo_metrics");
 
     zone = ngx_shared_memory_add(cf, &name,
-                                 NGX_HTTP_CONVO_METRICS_PAGES * ngx_pagesize,
+                                 NGX_HTTP_CONVO_METRICS_ZONE,
                                  &ngx_http_convo_metrics_module);
     if (zone == NULL) {
         return NGX_ERROR;
@@ -195,7 +203,8 @@ ngx_http_convo_metrics_init_zone(ngx_shm_zone_t *zone, void *data)
 
         data = zone->shm.exists
                ? slab->data
-               : ngx_slab_calloc(slab, sizeof(ngx_http_convo_metrics_t));
+               : ngx_slab_calloc(slab, NGX_MAX_PROCESSES
+                                       * sizeof(ngx_http_convo_metrics_t));
 
         if (data == NULL) {
             return NGX_ERROR;
@@ -237,7 +246,7 @@ ngx_http_convo_metrics_clear(void)
     }
 
     for (i = 0; i < NGX_HTTP_CONVO_GAUGES; i++) {
-        ngx_http_convo_metrics_shared->gauges[ngx_process_slot][i] = 0;
+        ngx_http_convo_metrics_shared[ngx_process_slot].gauges[i] = 0;
     }
 }
 
