@@ -55,17 +55,8 @@ ngx_uint_t ngx_http_convo_auth_is_configured(ngx_conf_t *cf);
 ngx_uint_t ngx_http_convo_auth_has_keys(ngx_http_request_t *r);
 
 
-/* what the cache of verified tokens did, in all processes together */
-
-typedef struct {
-    ngx_uint_t  hits;
-    ngx_uint_t  misses;
-    ngx_uint_t  tokens;   /* held now */
-} ngx_http_convo_auth_cache_stats_t;
-
-/* NGX_OK, or NGX_DECLINED where "convo_auth_cache" is off. */
-ngx_int_t ngx_http_convo_auth_cache_stats(ngx_http_request_t *r,
-    ngx_http_convo_auth_cache_stats_t *stats);
+/* How many tokens "convo_auth_cache zone=" holds now; 0 without one. */
+ngx_uint_t ngx_http_convo_auth_cached(ngx_http_request_t *r);
 
 
 #if (__GNUC__ >= 4)

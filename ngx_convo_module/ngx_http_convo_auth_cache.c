@@ -17,7 +17,8 @@
 
 #include "ngx_http_convo_auth_private.h"
 
-#include <openssl/sha.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
 
 
 /* entries given up for a new one at most; a slab page may need several */
@@ -37,16 +38,17 @@ typedef struct {
     ngx_rbtree_node_t    sentinel;
     ngx_queue_t          queue;
     ngx_uint_t           tokens;
-    ngx_uint_t           hits;
-    ngx_uint_t           misses;
 } ngx_http_convo_auth_cache_sh_t;
 
 typedef struct {
     ngx_http_convo_auth_cache_sh_t  *sh;
     ngx_slab_pool_t                 *shpool;
+    EVP_MD                          *sha256; /* looked up once, and not */
+    EVP_MD_CTX                      *hash;   /* for each token anew */
 } ngx_http_convo_auth_cache_t;
 
 
+static void ngx_http_convo_auth_cache_destroy(void *data);
 static ngx_int_t ngx_http_convo_auth_cache_init_zone(ngx_shm_zone_t *zone,
     void *data);
 static ngx_rbtree_key_t ngx_http_convo_auth_cache_hash(const u_char *key);
@@ -75,10 +77,22 @@ ngx_shm_zone_t *
 ngx_http_convo_auth_cache_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
 {
     ngx_shm_zone_t               *zone;
+    ngx_pool_cleanup_t           *cln;
     ngx_http_convo_auth_cache_t  *cache;
 
-    cache = ngx_pcalloc(cf->pool, sizeof(ngx_http_convo_auth_cache_t));
-    if (cache == NULL) {
+    cln = ngx_pool_cleanup_add(cf->pool, sizeof(ngx_http_convo_auth_cache_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cache = cln->data;
+    ngx_memzero(cache, sizeof(ngx_http_convo_auth_cache_t));
+    cln->handler = ngx_http_convo_auth_cache_destroy;
+
+    cache->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    cache->hash = EVP_MD_CTX_new();
+
+    if (cache->sha256 == NULL || cache->hash == NULL) {
         return NULL;
     }
 
@@ -95,19 +109,29 @@ ngx_http_convo_auth_cache_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
 }
 
 
-void
-ngx_http_convo_auth_cache_key(u_char *key, const convo_jwks_t *set,
-    const convo_jwa_accept_t *accept, const ngx_str_t *token)
+ngx_int_t
+ngx_http_convo_auth_cache_key(ngx_shm_zone_t *zone, u_char *key,
+    const convo_jwks_t *set, const convo_jwa_accept_t *accept,
+    const ngx_str_t *token)
 {
-    u_char  *p;
-    u_char   all[CONVO_JWKS_DIGEST_LEN + sizeof(convo_jwa_accept_t)
-                 + SHA256_DIGEST_LENGTH];
+    ngx_http_convo_auth_cache_t  *cache;
 
-    p = ngx_cpymem(all, convo_jwks_digest(set), CONVO_JWKS_DIGEST_LEN);
-    p = ngx_cpymem(p, accept, sizeof(convo_jwa_accept_t));
+    cache = zone->data;
 
-    SHA256(token->data, token->len, p);
-    SHA256(all, sizeof(all), key);
+    if (EVP_DigestInit_ex2(cache->hash, cache->sha256, NULL) <= 0
+        || EVP_DigestUpdate(cache->hash, convo_jwks_digest(set),
+                            CONVO_JWKS_DIGEST_LEN)
+           <= 0
+        || EVP_DigestUpdate(cache->hash, accept, sizeof(convo_jwa_accept_t))
+           <= 0
+        || EVP_DigestUpdate(cache->hash, token->data, token->len) <= 0
+        || EVP_DigestFinal_ex(cache->hash, key, NULL) <= 0)
+    {
+        ERR_clear_error();
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -132,13 +156,6 @@ ngx_http_convo_auth_cache_has(ngx_shm_zone_t *zone, const u_char *key)
         ngx_queue_remove(&token->queue);
         ngx_queue_insert_head(&cache->sh->queue, &token->queue);
         known = 1;
-    }
-
-    if (known) {
-        cache->sh->hits++;
-
-    } else {
-        cache->sh->misses++;
     }
 
     ngx_shmtx_unlock(&cache->shpool->mutex);
@@ -183,30 +200,38 @@ ngx_http_convo_auth_cache_put(ngx_shm_zone_t *zone, const u_char *key,
 }
 
 
-ngx_int_t
-ngx_http_convo_auth_cache_stats(ngx_http_request_t *r,
-    ngx_http_convo_auth_cache_stats_t *stats)
+ngx_uint_t
+ngx_http_convo_auth_cached(ngx_http_request_t *r)
 {
+    ngx_uint_t                        tokens;
     ngx_http_convo_auth_cache_t      *cache;
     ngx_http_convo_auth_main_conf_t  *amcf;
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_convo_auth_module);
 
     if (amcf->cache == NULL) {
-        return NGX_DECLINED;
+        return 0;
     }
 
     cache = amcf->cache->data;
 
     ngx_shmtx_lock(&cache->shpool->mutex);
 
-    stats->hits = cache->sh->hits;
-    stats->misses = cache->sh->misses;
-    stats->tokens = cache->sh->tokens;
+    tokens = cache->sh->tokens;
 
     ngx_shmtx_unlock(&cache->shpool->mutex);
 
-    return NGX_OK;
+    return tokens;
+}
+
+
+static void
+ngx_http_convo_auth_cache_destroy(void *data)
+{
+    ngx_http_convo_auth_cache_t  *cache = data;
+
+    EVP_MD_CTX_free(cache->hash);
+    EVP_MD_free(cache->sha256);
 }
 
 
@@ -357,6 +382,8 @@ ngx_http_convo_auth_cache_alloc(ngx_http_convo_auth_cache_t *cache)
 
         ngx_http_convo_auth_cache_remove(cache,
             ngx_queue_data(last, ngx_http_convo_auth_cache_node_t, queue));
+
+        ngx_http_convo_count(NGX_HTTP_CONVO_AUTH_CACHE_EVICTED);
     }
 
     return NULL;

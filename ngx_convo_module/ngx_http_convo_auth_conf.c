@@ -14,8 +14,14 @@
 #define NGX_HTTP_CONVO_AUTH_LEEWAY       30     /* seconds */
 #define NGX_HTTP_CONVO_AUTH_LEEWAY_MAX   600
 #define NGX_HTTP_CONVO_AUTH_CHECK        10000  /* milliseconds */
+#define NGX_HTTP_CONVO_AUTH_FRONT        (8 * 1024 * 1024)
+#define NGX_HTTP_CONVO_AUTH_FRONT_MIN    (64 * 1024)
 
 
+static char *ngx_http_convo_auth_set_zone(ngx_conf_t *cf,
+    ngx_http_convo_auth_main_conf_t *amcf, const ngx_str_t *zone);
+static char *ngx_http_convo_auth_set_front(ngx_conf_t *cf,
+    ngx_http_convo_auth_main_conf_t *amcf, ngx_str_t *front);
 static ngx_array_t *ngx_http_convo_auth_add_texts(ngx_conf_t *cf,
     ngx_array_t *texts);
 static void ngx_http_convo_auth_make_rules(
@@ -354,34 +360,73 @@ ngx_http_convo_auth_set_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_convo_auth_main_conf_t  *amcf = conf;
 
-    u_char     *colon;
-    ssize_t     size;
-    ngx_str_t  *value, name, s;
+    ngx_int_t   rc;
+    ngx_str_t  *value, zone, front;
+    ngx_uint_t  i;
 
-    if (amcf->cache) {
+    if (amcf->cache || amcf->front) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
+    ngx_str_null(&zone);
+    ngx_str_null(&front);
 
-    colon = (u_char *) ngx_strchr(value[1].data, ':');
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        rc = ngx_http_convo_parameter(cf, cmd, &value[i], "zone=", &zone);
+
+        if (rc == NGX_DECLINED) {
+            rc = ngx_http_convo_parameter(cf, cmd, &value[i], "front=",
+                                          &front);
+        }
+
+        if (rc == NGX_DECLINED) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" in \"%V\", expected "
+                               "\"zone=NAME:SIZE\" or \"front=SIZE\"",
+                               &value[i], &cmd->name);
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (zone.data
+        && ngx_http_convo_auth_set_zone(cf, amcf, &zone) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_convo_auth_set_front(cf, amcf, &front);
+}
+
+
+static char *
+ngx_http_convo_auth_set_zone(ngx_conf_t *cf,
+    ngx_http_convo_auth_main_conf_t *amcf, const ngx_str_t *zone)
+{
+    u_char     *colon;
+    ssize_t     size;
+    ngx_str_t   name, s;
+
+    colon = (u_char *) ngx_strchr(zone->data, ':');
     size = NGX_ERROR;
 
-    if (ngx_strncmp(value[1].data, "zone=", 5) == 0
-        && colon && colon > value[1].data + 5)
-    {
-        name.data = value[1].data + 5;
+    if (colon && colon > zone->data) {
+        name.data = zone->data;
         name.len = colon - name.data;
         s.data = colon + 1;
-        s.len = value[1].data + value[1].len - s.data;
+        s.len = zone->data + zone->len - s.data;
         size = ngx_parse_size(&s);
     }
 
     if (size < (ssize_t) (8 * ngx_pagesize)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\" in \"%V\", expected "
-                           "\"zone=NAME:SIZE\" with at least %uzk",
-                           &value[1], &cmd->name,
+                           "invalid value \"zone=%V\" in "
+                           "\"convo_auth_cache\", expected "
+                           "\"zone=NAME:SIZE\" with at least %uzk", zone,
                            (size_t) (8 * ngx_pagesize / 1024));
         return NGX_CONF_ERROR;
     }
@@ -389,6 +434,33 @@ ngx_http_convo_auth_set_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     amcf->cache = ngx_http_convo_auth_cache_add(cf, &name, size);
 
     return amcf->cache ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_convo_auth_set_front(ngx_conf_t *cf,
+    ngx_http_convo_auth_main_conf_t *amcf, ngx_str_t *front)
+{
+    ssize_t  size;
+
+    size = front->data ? ngx_parse_size(front) : NGX_HTTP_CONVO_AUTH_FRONT;
+
+    if (size == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (size < NGX_HTTP_CONVO_AUTH_FRONT_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"front=%V\" in "
+                           "\"convo_auth_cache\", expected \"front=SIZE\" "
+                           "with 0 or at least %dk", front,
+                           NGX_HTTP_CONVO_AUTH_FRONT_MIN / 1024);
+        return NGX_CONF_ERROR;
+    }
+
+    amcf->front = ngx_http_convo_auth_front_create(cf, size);
+
+    return amcf->front ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

@@ -17,6 +17,8 @@ static ngx_int_t ngx_http_convo_auth_user_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_convo_auth_error_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_convo_auth_cache_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_convo_auth_claim_text(ngx_http_request_t *r,
@@ -26,6 +28,7 @@ static ngx_int_t ngx_http_convo_auth_add_variables(ngx_conf_t *cf);
 static void *ngx_http_convo_auth_create_main_conf(ngx_conf_t *cf);
 static ngx_int_t ngx_http_convo_auth_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_convo_auth_init_process(ngx_cycle_t *cycle);
+static void ngx_http_convo_auth_exit_process(ngx_cycle_t *cycle);
 
 
 static ngx_command_t  ngx_http_convo_auth_commands[] = {
@@ -115,7 +118,7 @@ static ngx_command_t  ngx_http_convo_auth_commands[] = {
       NULL },
 
     { ngx_string("convo_auth_cache"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_http_convo_auth_set_cache,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -150,7 +153,7 @@ ngx_module_t  ngx_http_convo_auth_module = {
     ngx_http_convo_auth_init_process,      /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_convo_auth_exit_process,      /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -170,6 +173,10 @@ static ngx_http_variable_t  ngx_http_convo_auth_variables[] = {
 
     { ngx_string("convo_return_uri"), NULL,
       ngx_http_convo_auth_return_uri_variable, 0, 0, 0 },
+
+    { ngx_string("convo_auth_cache"), NULL,
+      ngx_http_convo_auth_cache_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("convo_claim_"), NULL,
       ngx_http_convo_auth_claim_variable, 0,
@@ -214,6 +221,30 @@ ngx_http_convo_auth_error_variable(ngx_http_request_t *r,
 
     ngx_http_convo_set_variable(v, &word);
 
+    return NGX_OK;
+}
+
+
+/* how the token's signature was known; also where its claims were no good */
+
+static ngx_int_t
+ngx_http_convo_auth_cache_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_convo_auth_ctx_t  *ctx;
+
+    static const ngx_str_t  words[] = {
+        ngx_null_string,                   /* nobody asked */
+        ngx_string("off"),
+        ngx_string("miss"),
+        ngx_string("hit"),
+        ngx_string("front")
+    };
+
+    ctx = ngx_http_convo_auth_ctx(r);
+
+    ngx_http_convo_set_variable(v, ctx && ctx->seen ? &words[ctx->seen]
+                                                    : NULL);
     return NGX_OK;
 }
 
@@ -368,4 +399,20 @@ ngx_http_convo_auth_init_process(ngx_cycle_t *cycle)
     json_object_seed(0);
 
     return NGX_OK;
+}
+
+
+/* before the metrics room clears what the process has counted */
+
+static void
+ngx_http_convo_auth_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_convo_auth_main_conf_t  *amcf;
+
+    amcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_convo_auth_module);
+
+    if (amcf && amcf->front) {
+        ngx_http_convo_auth_front_empty(amcf->front);
+    }
 }

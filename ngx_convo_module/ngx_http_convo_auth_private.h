@@ -12,6 +12,7 @@
  *   _auth_token.c    where a request carries its token
  *   _auth_ask.c      a request that fetches keys, or waits for them
  *   _auth_keys.c     key sets: files, fetches, this process's last good keys
+ *   _auth_front.c    verified tokens in this process's memory
  *   _auth_cache.c    verified tokens in shared memory
  */
 
@@ -66,8 +67,20 @@ typedef struct {
 } ngx_http_convo_auth_keys_t;
 
 
+/* claims whose signature holds, shared by all who look at them */
+
+typedef struct {
+    ngx_uint_t                    references;
+    time_t                        expires;
+    convo_claims_t               *claims;
+} ngx_http_convo_auth_proof_t;
+
+
+typedef struct ngx_http_convo_auth_front_s  ngx_http_convo_auth_front_t;
+
 typedef struct {
     ngx_array_t                   keys;       /* keys_t *, requests in use */
+    ngx_http_convo_auth_front_t  *front;      /* of this process, or NULL */
     ngx_shm_zone_t               *cache;      /* or NULL */
     ngx_shm_zone_t               *gates;      /* or NULL */
 } ngx_http_convo_auth_main_conf_t;
@@ -105,6 +118,14 @@ typedef enum {
     ngx_http_convo_auth_refused
 } ngx_http_convo_auth_state_e;
 
+typedef enum {
+    ngx_http_convo_auth_seen_unknown = 0,     /* not looked for yet */
+    ngx_http_convo_auth_seen_off,             /* there is no cache */
+    ngx_http_convo_auth_seen_miss,
+    ngx_http_convo_auth_seen_hit,             /* in shared memory */
+    ngx_http_convo_auth_seen_front            /* by this process */
+} ngx_http_convo_auth_seen_e;
+
 typedef struct {
     ngx_http_convo_auth_loc_conf_t  *conf;    /* decided for this location */
     ngx_http_convo_auth_state_e   state;
@@ -112,7 +133,8 @@ typedef struct {
 
     ngx_str_t                     token;
     convo_jws_t                   jws;
-    convo_claims_t               *claims;     /* when the signature holds */
+    ngx_http_convo_auth_seen_e    seen;       /* how its signature is known */
+    convo_claims_t               *claims;     /* when it holds */
     ngx_http_convo_auth_user_t    user;       /* when passed */
 
     unsigned                      asked:1;    /* for keys as they are */
@@ -305,6 +327,42 @@ void ngx_http_convo_auth_keys_take(ngx_http_convo_auth_keys_t *keys,
     const ngx_http_convo_fetch_answer_t *answer, ngx_log_t *log);
 
 
+/* _auth_front.c */
+
+/*
+ * A front that never holds more than size bytes, empty in each process that
+ * is forked from here.  NULL when out of memory.
+ */
+ngx_http_convo_auth_front_t *ngx_http_convo_auth_front_create(ngx_conf_t *cf,
+    size_t size);
+
+/* Forgets all; requests keep the proofs they hold. */
+void ngx_http_convo_auth_front_empty(ngx_http_convo_auth_front_t *front);
+
+/*
+ * What this process knows of a token by these keys and algorithms, or NULL.
+ * The caller has a reference to the proof, and releases it.
+ */
+ngx_http_convo_auth_proof_t *ngx_http_convo_auth_front_find(
+    ngx_http_convo_auth_front_t *front, const convo_jwks_t *set,
+    const convo_jwa_accept_t *accept, const ngx_str_t *token);
+
+/*
+ * Remembers a token that was not found, until it expires or others are used
+ * more; may silently not.  The front takes a reference of its own.
+ */
+void ngx_http_convo_auth_front_put(ngx_http_convo_auth_front_t *front,
+    const convo_jwks_t *set, const convo_jwa_accept_t *accept,
+    const ngx_str_t *token, ngx_http_convo_auth_proof_t *proof);
+
+/* Takes over the claims, with one reference; NULL when out of memory. */
+ngx_http_convo_auth_proof_t *ngx_http_convo_auth_proof_create(
+    convo_claims_t *claims);
+
+/* The last one frees the claims. */
+void ngx_http_convo_auth_proof_release(ngx_http_convo_auth_proof_t *proof);
+
+
 /* _auth_cache.c */
 
 ngx_shm_zone_t *ngx_http_convo_auth_cache_add(ngx_conf_t *cf,
@@ -312,12 +370,14 @@ ngx_shm_zone_t *ngx_http_convo_auth_cache_add(ngx_conf_t *cf,
 
 /*
  * The key under which a token is kept that was verified by this set where
- * these algorithms are accepted: elsewhere it may not have been.
+ * these algorithms are accepted: elsewhere it may not have been.  NGX_OK, or
+ * NGX_ERROR when out of memory.
  */
-void ngx_http_convo_auth_cache_key(u_char *key, const convo_jwks_t *set,
-    const convo_jwa_accept_t *accept, const ngx_str_t *token);
+ngx_int_t ngx_http_convo_auth_cache_key(ngx_shm_zone_t *zone, u_char *key,
+    const convo_jwks_t *set, const convo_jwa_accept_t *accept,
+    const ngx_str_t *token);
 
-/* 1 when the signature is known to hold, else 0; counts a hit or a miss. */
+/* 1 when the signature is known to hold, else 0. */
 ngx_uint_t ngx_http_convo_auth_cache_has(ngx_shm_zone_t *zone,
     const u_char *key);
 

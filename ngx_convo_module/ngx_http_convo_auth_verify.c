@@ -1,10 +1,10 @@
 
 /*
- * From a token to its verified claims: by the cache of tokens whose signature
- * is known to hold, else by the key that the token names.
+ * From a token to its verified claims: by what this process remembers, else
+ * by the tokens that all processes know, else by the key that it names.
  *
- * What the cache knows is only that the signature holds under this key set,
- * by an algorithm that is accepted here; the claims are checked anew by every
+ * What a cache knows is only that the signature holds under this key set, by
+ * an algorithm that is accepted here; the claims are checked anew by every
  * location (ngx_http_convo_auth_decide.c).
  */
 
@@ -12,48 +12,119 @@
 #include "ngx_http_convo_auth_private.h"
 
 
+static convo_fault_e ngx_http_convo_auth_verify_anew(
+    ngx_http_convo_auth_main_conf_t *amcf, ngx_http_convo_auth_ctx_t *ctx,
+    const convo_jwks_t *set, ngx_http_convo_auth_proof_t **proof);
 static convo_fault_e ngx_http_convo_auth_verify_signature(
     const ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set);
-static convo_fault_e ngx_http_convo_auth_read_claims(ngx_http_request_t *r,
-    ngx_http_convo_auth_ctx_t *ctx);
-static void ngx_http_convo_auth_free_claims(void *data);
+static convo_fault_e ngx_http_convo_auth_read_claims(
+    const ngx_http_convo_auth_ctx_t *ctx,
+    ngx_http_convo_auth_proof_t **proof);
+static void ngx_http_convo_auth_seen(ngx_http_convo_auth_ctx_t *ctx,
+    ngx_http_convo_auth_seen_e seen);
+static convo_fault_e ngx_http_convo_auth_hold(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, ngx_http_convo_auth_proof_t *proof);
+static void ngx_http_convo_auth_release(void *data);
 
 
 convo_fault_e
 ngx_http_convo_auth_verify(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set)
 {
-    u_char                            key[NGX_HTTP_CONVO_AUTH_KEY_LEN];
-    ngx_uint_t                        known;
     convo_fault_e                     fault;
+    ngx_http_convo_auth_proof_t      *proof;
     ngx_http_convo_auth_main_conf_t  *amcf;
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_convo_auth_module);
-    known = 0;
 
-    if (amcf->cache) {
-        ngx_http_convo_auth_cache_key(key, set, &ctx->conf->accept,
-                                      &ctx->token);
-        known = ngx_http_convo_auth_cache_has(amcf->cache, key);
-        ngx_http_convo_count(known ? NGX_HTTP_CONVO_AUTH_CACHE_HIT
-                                   : NGX_HTTP_CONVO_AUTH_CACHE_MISS);
+    proof = amcf->front ? ngx_http_convo_auth_front_find(amcf->front, set,
+                                                         &ctx->conf->accept,
+                                                         &ctx->token)
+                        : NULL;
+    if (proof) {
+        ngx_http_convo_auth_seen(ctx, ngx_http_convo_auth_seen_front);
+        return ngx_http_convo_auth_hold(r, ctx, proof);
     }
 
-    if (!known) {
-        fault = ngx_http_convo_auth_verify_signature(ctx, set);
-        if (fault != CONVO_FAULT_NONE) {
-            return fault;
+    fault = ngx_http_convo_auth_verify_anew(amcf, ctx, set, &proof);
+    if (fault != CONVO_FAULT_NONE) {
+        return fault;
+    }
+
+    if (amcf->front) {
+        ngx_http_convo_auth_front_put(amcf->front, set, &ctx->conf->accept,
+                                      &ctx->token, proof);
+    }
+
+    return ngx_http_convo_auth_hold(r, ctx, proof);
+}
+
+
+/* with CONVO_FAULT_NONE the caller has a reference to the proof */
+
+static convo_fault_e
+ngx_http_convo_auth_verify_anew(ngx_http_convo_auth_main_conf_t *amcf,
+    ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set,
+    ngx_http_convo_auth_proof_t **proof)
+{
+    u_char         key[NGX_HTTP_CONVO_AUTH_KEY_LEN];
+    convo_fault_e  fault;
+
+    if (amcf->cache) {
+        if (ngx_http_convo_auth_cache_key(amcf->cache, key, set,
+                                          &ctx->conf->accept, &ctx->token)
+            != NGX_OK)
+        {
+            return CONVO_FAULT_INTERNAL;
+        }
+
+        if (ngx_http_convo_auth_cache_has(amcf->cache, key)) {
+            ngx_http_convo_auth_seen(ctx, ngx_http_convo_auth_seen_hit);
+            return ngx_http_convo_auth_read_claims(ctx, proof);
         }
     }
 
-    fault = ngx_http_convo_auth_read_claims(r, ctx);
+    ngx_http_convo_auth_seen(ctx, amcf->cache || amcf->front
+                                  ? ngx_http_convo_auth_seen_miss
+                                  : ngx_http_convo_auth_seen_off);
 
-    if (fault == CONVO_FAULT_NONE && amcf->cache && !known) {
-        ngx_http_convo_auth_cache_put(amcf->cache, key,
-                                      convo_claims_expires(ctx->claims));
+    fault = ngx_http_convo_auth_verify_signature(ctx, set);
+
+    if (fault == CONVO_FAULT_NONE) {
+        fault = ngx_http_convo_auth_read_claims(ctx, proof);
+    }
+
+    if (fault == CONVO_FAULT_NONE && amcf->cache) {
+        ngx_http_convo_auth_cache_put(amcf->cache, key, (*proof)->expires);
     }
 
     return fault;
+}
+
+
+static void
+ngx_http_convo_auth_seen(ngx_http_convo_auth_ctx_t *ctx,
+    ngx_http_convo_auth_seen_e seen)
+{
+    ctx->seen = seen;
+
+    switch (seen) {
+
+    case ngx_http_convo_auth_seen_front:
+        ngx_http_convo_count(NGX_HTTP_CONVO_AUTH_FRONT_HIT);
+        break;
+
+    case ngx_http_convo_auth_seen_hit:
+        ngx_http_convo_count(NGX_HTTP_CONVO_AUTH_CACHE_HIT);
+        break;
+
+    case ngx_http_convo_auth_seen_miss:
+        ngx_http_convo_count(NGX_HTTP_CONVO_AUTH_CACHE_MISS);
+        break;
+
+    default: /* there is no cache */
+        break;
+    }
 }
 
 
@@ -73,36 +144,56 @@ ngx_http_convo_auth_verify_signature(const ngx_http_convo_auth_ctx_t *ctx,
 }
 
 
+static convo_fault_e
+ngx_http_convo_auth_read_claims(const ngx_http_convo_auth_ctx_t *ctx,
+    ngx_http_convo_auth_proof_t **proof)
+{
+    convo_fault_e    fault;
+    convo_claims_t  *claims;
+
+    fault = convo_claims_read(&ctx->jws.payload, &claims);
+    if (fault != CONVO_FAULT_NONE) {
+        return fault;
+    }
+
+    *proof = ngx_http_convo_auth_proof_create(claims);
+    if (*proof == NULL) {
+        convo_claims_free(claims);
+        return CONVO_FAULT_INTERNAL;
+    }
+
+    return CONVO_FAULT_NONE;
+}
+
+
 /*
- * The claims live until the request's pool goes, even when another location
- * decides again: variables already handed out point into them.
+ * The request's reference lasts until its pool goes, even when another
+ * location decides again: variables already handed out point into the claims.
  */
 
 static convo_fault_e
-ngx_http_convo_auth_read_claims(ngx_http_request_t *r,
-    ngx_http_convo_auth_ctx_t *ctx)
+ngx_http_convo_auth_hold(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, ngx_http_convo_auth_proof_t *proof)
 {
-    convo_fault_e        fault;
     ngx_pool_cleanup_t  *cln;
 
     cln = ngx_pool_cleanup_add(r->pool, 0);
     if (cln == NULL) {
+        ngx_http_convo_auth_proof_release(proof);
         return CONVO_FAULT_INTERNAL;
     }
 
-    fault = convo_claims_read(&ctx->jws.payload, &ctx->claims);
+    cln->handler = ngx_http_convo_auth_release;
+    cln->data = proof;
 
-    if (fault == CONVO_FAULT_NONE) {
-        cln->handler = ngx_http_convo_auth_free_claims;
-        cln->data = ctx->claims;
-    }
+    ctx->claims = proof->claims;
 
-    return fault;
+    return CONVO_FAULT_NONE;
 }
 
 
 static void
-ngx_http_convo_auth_free_claims(void *data)
+ngx_http_convo_auth_release(void *data)
 {
-    convo_claims_free(data);
+    ngx_http_convo_auth_proof_release(data);
 }

@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_convo_metrics_conf.h"
+#include "ngx_http_convo_auth.h"
 
 
 /* the longest sample, or HELP and TYPE of a family together */
@@ -48,6 +49,8 @@ static ngx_int_t ngx_http_convo_metrics_send(ngx_http_request_t *r,
 static u_char *ngx_http_convo_metrics_head(u_char *p, u_char *last,
     const char *name, const char *type, const char *help);
 static u_char *ngx_http_convo_metrics_edge(u_char *p, u_char *last);
+static u_char *ngx_http_convo_metrics_cache(u_char *p, u_char *last,
+    ngx_http_request_t *r);
 static u_char *ngx_http_convo_metrics_redis(u_char *p, u_char *last,
     const ngx_array_t *pools);
 static u_char *ngx_http_convo_metrics_family(u_char *p, u_char *last,
@@ -75,10 +78,17 @@ static const ngx_http_convo_metrics_counter_t
     { NGX_HTTP_CONVO_AUTH_INTERNAL_ERROR, "convo_auth_refused_total",
       "code=\"internal_error\"", NULL },
 
+    { NGX_HTTP_CONVO_AUTH_FRONT_HIT, "convo_auth_cache_total",
+      "result=\"front\"", "Look-ups of verified tokens." },
     { NGX_HTTP_CONVO_AUTH_CACHE_HIT, "convo_auth_cache_total",
-      "result=\"hit\"", "Look-ups of verified tokens." },
+      "result=\"hit\"", NULL },
     { NGX_HTTP_CONVO_AUTH_CACHE_MISS, "convo_auth_cache_total",
       "result=\"miss\"", NULL },
+
+    { NGX_HTTP_CONVO_AUTH_FRONT_EVICTED, "convo_auth_cache_evicted_total",
+      "from=\"front\"", "Verified tokens that made room for others." },
+    { NGX_HTTP_CONVO_AUTH_CACHE_EVICTED, "convo_auth_cache_evicted_total",
+      "from=\"zone\"", NULL },
 
     { NGX_HTTP_CONVO_KEYS_FETCHED, "convo_keys_fetches_total",
       "result=\"ok\"", "Fetches of key sets." },
@@ -135,7 +145,11 @@ static const ngx_http_convo_metrics_gauge_t
     { NGX_HTTP_CONVO_STREAMS_OPEN, "convo_streams_open",
       "Event streams that are open." },
     { NGX_HTTP_CONVO_POLLS_OPEN, "convo_polls_open",
-      "Long polls that wait." }
+      "Long polls that wait." },
+    { NGX_HTTP_CONVO_AUTH_FRONT_TOKENS, "convo_auth_front_tokens",
+      "Verified tokens in the processes' own memory." },
+    { NGX_HTTP_CONVO_AUTH_FRONT_BYTES, "convo_auth_front_bytes",
+      "The memory that these take." }
 };
 
 
@@ -210,13 +224,13 @@ ngx_http_convo_metrics_send(ngx_http_request_t *r, const ngx_array_t *pools)
     ngx_uint_t    i;
     ngx_chain_t   out;
 
-    /* each sample may begin a family of its own; one more for the Redis */
+    /* each sample may begin a family of its own; one for Redis and cache */
 
     size = 2 * NGX_HTTP_CONVO_METRICS_LINE
            * (ngx_http_convo_metrics_n(ngx_http_convo_metrics_counters)
               + ngx_http_convo_metrics_n(ngx_http_convo_metrics_gauges)
               + ngx_http_convo_metrics_n(ngx_http_convo_metrics_families)
-                * (1 + pools->nelts) + 1);
+                * (1 + pools->nelts) + 2);
 
     b = ngx_create_temp_buf(r->pool, size);
     if (b == NULL) {
@@ -225,6 +239,7 @@ ngx_http_convo_metrics_send(ngx_http_request_t *r, const ngx_array_t *pools)
 
     last = b->end;
     p = ngx_http_convo_metrics_edge(b->pos, last);
+    p = ngx_http_convo_metrics_cache(p, last, r);
     p = ngx_http_convo_metrics_redis(p, last, pools);
 
     for (i = 0;
@@ -306,6 +321,18 @@ ngx_http_convo_metrics_edge(u_char *p, u_char *last)
     }
 
     return p;
+}
+
+
+static u_char *
+ngx_http_convo_metrics_cache(u_char *p, u_char *last, ngx_http_request_t *r)
+{
+    p = ngx_http_convo_metrics_head(p, last, "convo_auth_cache_tokens",
+                                    "gauge",
+                                    "Verified tokens in shared memory.");
+
+    return ngx_slprintf(p, last, "convo_auth_cache_tokens %ui\n",
+                        ngx_http_convo_auth_cached(r));
 }
 
 

@@ -1,5 +1,6 @@
-# convo_auth_cache: a token seen before costs no signature, and proves nothing
-# but its signature.
+# convo_auth_cache zone=: a token that any process has seen costs no signature,
+# and proves nothing but its signature. What a process remembers by itself is
+# off here and has a suite of its own.
 
 use Test::Nginx::Socket 'no_plan';
 use Convo::Test;
@@ -8,7 +9,7 @@ use Convo::Provider keys => { one => ['pool'], gone => ['second'] };
 
 use MIME::Base64 ();
 
-our $Config = auth_config() . "convo_auth_cache zone=tokens:1m;\n";
+our $Config = auth_config() . "convo_auth_cache zone=tokens:1m front=0;\n";
 our $Token = id_token();
 our $Good = bearer($Token);
 
@@ -27,12 +28,15 @@ __DATA__
 
 === TEST 1: a token is let in again and again
 --- config
-    location /t { convo_auth on; return 200 "in $convo_user\n"; }
+    location /t {
+        convo_auth on;
+        return 200 "in $convo_user $convo_auth_cache\n";
+    }
 --- request eval
 [("GET /t") x 5]
 --- more_headers eval: $::Good
 --- response_body eval
-[("in user-1\n") x 5]
+["in user-1 miss\n", ("in user-1 hit\n") x 4]
 
 
 
@@ -151,7 +155,7 @@ my @few = map { ::bearer(::id_token(sub => "user-$_")) } 1 .. 60;
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid value "tokens:1m" in "convo_auth_cache", expected "zone=NAME:SIZE" with at least 32k
+invalid parameter "tokens:1m" in "convo_auth_cache", expected "zone=NAME:SIZE" or "front=SIZE"
 
 
 
@@ -166,7 +170,18 @@ invalid value "zone=tokens:8k" in "convo_auth_cache", expected "zone=NAME:SIZE" 
 
 
 
-=== TEST 10: a zone that is another one's is refused
+=== TEST 10: a zone without a size is refused
+--- http_config
+    convo_auth_cache zone=tokens;
+--- config
+--- must_die
+--- suppress_stderr
+--- error_log
+invalid value "zone=tokens" in "convo_auth_cache", expected "zone=NAME:SIZE" with at least 32k
+
+
+
+=== TEST 11: a zone that is another one's is refused
 --- http_config
     convo_auth_issuer https://issuer.example;
     convo_auth_client client;
