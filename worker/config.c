@@ -254,9 +254,9 @@ static const convo_directive_t directives[] = {
     { "drop_after", 1, 1, set_time, FIELD(drop_after_ms), 1000, 3600000 },
     { "restart_grace", 1, 1, set_time, FIELD(restart_grace_ms), 0, 3600000 },
     { "no_show", 1, 1, set_time, FIELD(no_show_ms), 1000,
-      (CONVO_ROOM_EMPTY_S - 10) * 1000 },
+      80000 },
     { "absence", 1, 1, set_time, FIELD(absence_ms), 1000,
-      (CONVO_ROOM_DEPARTURE_S - 10) * 1000 },
+      50000 },
     { "probe_interval", 1, 1, set_probe_interval, FIELD(probe_interval_ms),
       100, 9000 },
     { "sweep_interval", 1, 1, set_time, FIELD(sweep_interval_ms), 100,
@@ -474,6 +474,7 @@ convo_config_load(convo_config_t *config, const char *path, char *error)
     }
 
     fill_in(config);
+    convo_config_set_rooms(config);
 
     return 0;
 }

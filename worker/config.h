@@ -31,11 +31,6 @@
 #define CONVO_DYNAMODB_PREFIX_MAX  64
 #define CONVO_DYNAMODB_PROFILE_MAX 127
 
-/* What LiveKit is told for each room; no_show and absence stay below, so
- * that a room is never closed before its session is over. */
-#define CONVO_ROOM_EMPTY_S     90
-#define CONVO_ROOM_DEPARTURE_S 60
-
 /*
  * What no webhook has told is repaired so soon: after an interval, the pause
  * between two looks at what is due, the runs of Redis, and the two answers of
@@ -56,6 +51,12 @@ typedef struct {
     char key[CONVO_LIVEKIT_KEY_MAX + 1];
     convo_secrets_t secrets; /* the first is signed with */
     int64_t timeout_ms;
+
+    /* How long LiveKit keeps a room to which nobody has come since it was
+     * created, and one that all have left; so long that no room is closed
+     * before its session is over. */
+    int64_t empty_s;
+    int64_t departure_s;
 } convo_livekit_config_t;
 
 typedef enum {

@@ -91,4 +91,7 @@ const char *convo_reader_set_history(convo_reader_t *reader,
 /* Checks what only the whole shows: 0, or -1 with the fault told. */
 int convo_reader_check_whole(const convo_reader_t *reader);
 
+/* Sets how long LiveKit keeps rooms, from a whole that is good. */
+void convo_config_set_rooms(convo_config_t *config);
+
 #endif /* CONVO_CONFIG_READER_H */

@@ -19,6 +19,10 @@
  * when the worker was told to stop. */
 #define LAST_REDIS_CALLS 5
 
+/* How late the end of a session may be found by the sessions job, and LiveKit's
+ * whole seconds. */
+#define ROOM_MARGIN_MS 10000
+
 /* Credentials of AWS: three requests of an endpoint, 2 s each. */
 #define CREDENTIALS_MS 6000
 
@@ -46,6 +50,26 @@ convo_config_drain_ms(const convo_config_t *config)
     drain_ms = rooms_ms > drain_ms ? rooms_ms : drain_ms;
 
     return store_ms > drain_ms ? store_ms : drain_ms;
+}
+
+
+/*
+ * A room is created within the round that commits its session, no_show after
+ * which it is over if nobody comes.  If all have gone, they may come back until
+ * the later of these has passed: no_show since the commit, and absence since
+ * their going was known, which a lost webhook delays; and of two who came one
+ * after the other each is given an absence after the no_show.
+ */
+void
+convo_config_set_rooms(convo_config_t *config)
+{
+    int64_t empty_ms = convo_config_round_ms(config) + config->no_show_ms
+                       + ROOM_MARGIN_MS;
+    int64_t departure_ms = config->no_show_ms + config->absence_ms
+                           + CONVO_REPAIR_MS + ROOM_MARGIN_MS;
+
+    config->livekit.empty_s = (empty_ms + 999) / 1000;
+    config->livekit.departure_s = (departure_ms + 999) / 1000;
 }
 
 

@@ -356,14 +356,15 @@ judge_creation(convo_room_service_t *service, const call_t *call,
 /* --- the calls --- */
 
 static char *
-creation_request(const char *room)
+creation_request(const convo_livekit_config_t *config, const char *room)
 {
     json_t *object;
     char *text;
 
-    object = json_pack("{s:s, s:i, s:i, s:i}", "name", room, "empty_timeout",
-                       CONVO_ROOM_EMPTY_S, "departure_timeout",
-                       CONVO_ROOM_DEPARTURE_S, "max_participants", 2);
+    object = json_pack("{s:s, s:I, s:I, s:i}", "name", room, "empty_timeout",
+                       (json_int_t) config->empty_s, "departure_timeout",
+                       (json_int_t) config->departure_s, "max_participants",
+                       2);
     text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
 
@@ -382,7 +383,7 @@ convo_room_service_create(convo_room_service_t *service,
 
     for (size_t i = 0; i < n; i++) {
         begin_call(service, &service->calls[i], "CreateRoom",
-                   creation_request(rooms[i].name), headers);
+                   creation_request(service->config, rooms[i].name), headers);
     }
 
     perform(service);

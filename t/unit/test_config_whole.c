@@ -107,6 +107,50 @@ a_drain_waits_for_what_is_under_way(void **state)
 }
 
 
+static void
+assert_rooms_outlive_sessions(void)
+{
+    const convo_livekit_config_t *livekit = &config.livekit;
+
+    /* nobody comes to a room that was made at the beginning of the round */
+    assert_true(livekit->empty_s * 1000
+                >= convo_config_round_ms(&config) + config.no_show_ms + 10000);
+
+    /* somebody came, went at once, and may come back */
+    assert_true(livekit->departure_s * 1000
+                >= config.no_show_ms + config.absence_ms + 10000);
+
+    /* both went, and no webhook said so */
+    assert_true(livekit->departure_s * 1000
+                >= CONVO_REPAIR_MS + config.absence_ms + 10000);
+}
+
+
+static void
+rooms_outlive_their_sessions(void **state)
+{
+    static const char *const redis[] = { "timeout=10ms", "timeout=1s" };
+    static const char *const livekit[] = { "timeout=100ms", "timeout=1m" };
+    static const char *const times[] = {
+        "", "no_show 80s\n", "absence 50s\n", "no_show 1s\nabsence 1s\n",
+        "no_show 1s\nabsence 50s\n", "no_show 80s\nabsence 50s\n",
+        "no_show 80s\nabsence 1s\n", "no_show 1001ms\nabsence 1001ms\n",
+    };
+    char text[512];
+
+    (void) state;
+
+    for (size_t i = 0; i < 2 * 2 * sizeof(times) / sizeof(times[0]); i++) {
+        snprintf(text, sizeof(text),
+                 "redis redis://h %s\nhistory sqlite history.db\nlease 10m\n"
+                 "livekit url=http://h key=k secret_file=secret %s\n%s",
+                 redis[i % 2], livekit[i / 2 % 2], times[i / 4]);
+        accepted(text);
+        assert_rooms_outlive_sessions();
+    }
+}
+
+
 static int
 set_up(void **state)
 {
@@ -143,6 +187,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lost_webhooks_are_repaired_in_time),
+        cmocka_unit_test(rooms_outlive_their_sessions),
         cmocka_unit_test(a_drain_waits_for_what_is_under_way),
     };
 

@@ -35,7 +35,7 @@ test('two users are matched, in a room for two', async () => {
   const rooms = await stage.livekit.rooms();
   assert.deepEqual(rooms.map((room) => [room.name, room.maxParticipants,
     room.emptyTimeout, room.departureTimeout, room.metadata]),
-  [[pool.room(sid), 2, 90, 60, '']]);
+  [[pool.room(sid), 2, 44, 65, '']]);
 
   assert.deepEqual(await pool.queue(), []);
   assert.equal(await pool.client.zcard(pool.key('claims')), 0);
