@@ -43,6 +43,8 @@ static const convo_text_t convo_claims_names[CONVO_CLAIMS_KNOWN] = {
     [CONVO_CLAIMS_SUB] = { "sub", 3 },
     [CONVO_CLAIMS_CLIENT_ID] = { "client_id", 9 },
     [CONVO_CLAIMS_TOKEN_USE] = { "token_use", 9 },
+    [CONVO_CLAIMS_JTI] = { "jti", 3 },
+    [CONVO_CLAIMS_SCOPE] = { "scope", 5 },
     [CONVO_CLAIMS_IDENTITIES] = { "identities", 10 },
 };
 

@@ -173,6 +173,13 @@ convo_claims_check_provider(const convo_claims_t *claims,
     return CONVO_FAULT_PROVIDER;
 }
 
+/* "jti" (RFC 7519, section 4.1.7) and "scope" (RFC 8693, section 4.2). */
+static bool
+convo_claims_is_text(const convo_value_t *value)
+{
+    return value == NULL || convo_value_type(value) == CONVO_VALUE_STRING;
+}
+
 /* The token's own faults, which are all 401. */
 static convo_fault_e
 convo_claims_check_token(const convo_claims_t *claims,
@@ -193,6 +200,12 @@ convo_claims_check_token(const convo_claims_t *claims,
 
     if (fault == CONVO_FAULT_NONE && convo_claims_subject(claims) == NULL) {
         fault = CONVO_FAULT_SUBJECT;
+    }
+
+    if (fault == CONVO_FAULT_NONE
+        && (!convo_claims_is_text(claims->known[CONVO_CLAIMS_JTI])
+            || !convo_claims_is_text(claims->known[CONVO_CLAIMS_SCOPE]))) {
+        fault = CONVO_FAULT_CLAIMS;
     }
 
     return fault;

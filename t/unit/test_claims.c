@@ -217,6 +217,24 @@ what_is_no_time_is_refused(void **state)
 
 
 static void
+ids_and_scopes_are_texts(void **state)
+{
+    static const char *const bad[] = {
+        "{\"jti\":1}", "{\"jti\":null}", "{\"jti\":[\"a\"]}",
+        "{\"scope\":[\"openid\"]}", "{\"scope\":false}",
+    };
+
+    (void) state;
+
+    assert_int_equal(check(&plain, "{\"jti\":\"\",\"scope\":\"a b\"}"),
+                     CONVO_FAULT_NONE);
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(check(&plain, bad[i]), CONVO_FAULT_CLAIMS);
+    }
+}
+
+static void
 a_subject_is_a_name(void **state)
 {
     char longest[CONVO_CLAIMS_SUB_MAX + 64];
@@ -471,6 +489,7 @@ main(void)
         cmocka_unit_test(times_count_to_the_second_of_the_leeway),
         cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(a_subject_is_a_name),
+        cmocka_unit_test(ids_and_scopes_are_texts),
         cmocka_unit_test(required_claims_hold_as_json),
         cmocka_unit_test(an_unverified_address_is_not_verified),
         cmocka_unit_test(a_provider_counts_only_by_its_identity),
