@@ -49,6 +49,9 @@ void convo_redis_free(convo_redis_t *redis);
  */
 int convo_redis_ready(convo_redis_t *redis);
 
+/* The job that it was made for. */
+const char *convo_redis_who(const convo_redis_t *redis);
+
 /* How often this one has connected: a change means that Redis may have been
  * restarted in between. */
 unsigned long convo_redis_connects(const convo_redis_t *redis);
