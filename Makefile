@@ -32,6 +32,7 @@ NGINX_OWN := -fno-sanitize=nonnull-attribute,alignment
 FUZZ_SECONDS ?= 20
 LONG_FUZZ_SECONDS ?= 120
 LONG_SEEDS ?= 1 2 3 4 5 6 7 8 9 10
+LONG_LOSSES ?= 11 12
 FUZZERS   := $(patsubst %.c,$(OUT)/%,$(wildcard t/fuzz/fuzz_*.c))
 
 .PHONY: help run up down test test-long torture test-nginx lint asan fuzz \
@@ -62,11 +63,13 @@ test: setup-test build page test-module units fuzzers ## every suite, no skips
 
 test-long: setup-test build fuzzers     ## ten seeds of torture, long fuzzing
 	@node t/torture/main.mjs --store=both 60 $(LONG_SEEDS)
+	@node t/torture/main.mjs --store=both --loss 60 $(LONG_LOSSES)
 	@t/fuzz/run $(LONG_FUZZ_SECONDS)
 
 torture: setup-test build   ## torture; SECONDS=60 SEED=any STORE=sqlite
 	@node t/torture/main.mjs --store=$(or $(STORE),sqlite) \
-	    --users=$(or $(USERS),200) $(or $(SECONDS),60) $(SEED)
+	    --users=$(or $(USERS),200) $(if $(LOSS),--loss) \
+	    $(or $(SECONDS),60) $(SEED)
 
 test-nginx: setup-test test-module  ## the Test::Nginx suites of the edge
 	@t/run

@@ -6,6 +6,7 @@ import * as bans from './laws/bans.mjs';
 import * as end from './laws/end.mjs';
 import * as history from './laws/history.mjs';
 import * as joins from './laws/joins.mjs';
+import * as loss from './laws/loss.mjs';
 import * as meetings from './laws/meetings.mjs';
 import * as points from './laws/points.mjs';
 import * as presence from './laws/presence.mjs';
@@ -47,6 +48,9 @@ export const laws = {
   handedOver: history.handedOver,
   toldLast: history.toldLast,
   read: history.read,
+  restored: loss.restored,
+  putBack: loss.putBack,
+  lossSeen: loss.seen,
   settled: end.settled,
   queue: end.queue,
   nobodyLeftOver: end.nobodyLeftOver,

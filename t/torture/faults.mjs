@@ -54,6 +54,13 @@ export function schedule(seed, seconds, more = {}) {
   return faults;
 }
 
+// Once in the run, in its middle, Redis loses all that it has.
+export function loss(seed, seconds) {
+  const random = new Random(seed, 'loss');
+  return { kind: 'redis-lose', target: 0, ms: random.between(100, 2000),
+    at: Math.round(seconds * random.between(400, 600)) };
+}
+
 export class Injector {
   constructor(house, faults) {
     Object.assign(this, { house, faults });
@@ -140,6 +147,10 @@ export class Injector {
 
   async 'redis-pause'(fault) {
     await this.freeze(this.house.redis.pid, fault);
+  }
+
+  async 'redis-lose'({ ms }) {
+    await this.house.loseRedis(ms);
   }
 
   // Its scripts, as at a failover.

@@ -6,7 +6,8 @@
 
 import { spawn } from 'node:child_process';
 import {
-  closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync,
+  closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync,
+  writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,6 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 
 import { root } from '../node/redis.mjs';
+import { readUnits } from './aof.mjs';
 import { Media } from './media.mjs';
 import { Proxy } from './proxy.mjs';
 import { newStore } from './stores.mjs';
@@ -125,6 +127,8 @@ export class House {
   constructor({ seed, settings, recording, store, mischief }) {
     Object.assign(this, { seed, settings, recording, mischief });
     this.dir = mkdtempSync(path.join(tmpdir(), 'convo-torture-'));
+    this.redisDir = path.join(this.dir, 'redis');
+    this.lostDir = path.join(this.dir, 'redis-lost');
     this.store = newStore(store, { seed, dir: this.dir });
   }
 
@@ -162,6 +166,27 @@ export class House {
       .then((response) => response.status === 200, () => false);
   }
 
+  // Redis is killed, and starts again with nothing. What it had written is
+  // kept for the checker.
+  async loseRedis(ms) {
+    await until('Redis is up', () => this.redis.child
+      && !this.redis.child.told);
+    const at = Date.now();
+    await this.redis.end('SIGKILL');
+    mkdirSync(this.lostDir);
+    renameSync(`${this.redisDir}/appendonlydir`,
+      `${this.lostDir}/appendonlydir`);
+    await sleep(ms);
+    this.redis.launch();
+    this.lost = { lost: true, at };
+  }
+
+  // All that was written to Redis, and between it the loss, if there was one.
+  units() {
+    return [...this.lost ? [...readUnits(this.lostDir), this.lost] : [],
+      ...readUnits(this.redisDir)];
+  }
+
   makeParts() {
     const { dir } = this;
     const nginx = isStatic ? `${BUILD}/nginx` : 'nginx';
@@ -181,7 +206,7 @@ export class House {
   // --- configuration
 
   writeFiles(keySet) {
-    mkdirSync(path.join(this.dir, 'redis'));
+    mkdirSync(this.redisDir);
     const write = (name, text) => writeFileSync(
       path.join(this.dir, name), text);
     write('keys.json', JSON.stringify(keySet));

@@ -1,10 +1,11 @@
 // A run of the torture test: users live, faults are injected, then everything
 // is made whole, settles, and is judged.
 //
-//   node t/torture/main.mjs [--store=STORE] [--users=N] SECONDS [SEED...]
+//   node t/torture/main.mjs [--store=STORE] [--users=N] [--loss]
+//       SECONDS [SEED...]
 //
 // STORE is "sqlite", "dynamodb", or "both": an odd seed has the one, an even
-// one the other.
+// one the other. --loss: Redis loses its data once.
 //
 // docs/torture.md says what it does and how to read what it finds.
 
@@ -15,9 +16,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 import { account } from './account.mjs';
-import { readUnits } from './aof.mjs';
 import { check } from './checker.mjs';
-import { Injector, schedule } from './faults.mjs';
+import { Injector, loss, schedule } from './faults.mjs';
 import { House } from './house.mjs';
 import { Operator } from './operator.mjs';
 import { Recording } from './recording.mjs';
@@ -61,8 +61,8 @@ function anySession({ told }) {
 
 export class Run {
   constructor({ seconds, seed, store = 'sqlite', users = USERS, faults = true,
-    mischief }) {
-    Object.assign(this, { seconds, seed, faults });
+    lose = false, mischief }) {
+    Object.assign(this, { seconds, seed, faults, lose });
     this.recording = new Recording(
       { ...settings, leastSessions: Math.floor(users * seconds / 300) });
     this.house = new House({ seed, settings, recording: this.recording,
@@ -96,9 +96,7 @@ export class Run {
     this.recording.mark('began');
     const watch = this.watch();
     const lives = this.users.map((user) => user.live());
-    const injector = new Injector(this.house,
-      this.faults ? schedule(this.seed, this.seconds, this.house.store.faults)
-        : []);
+    const injector = new Injector(this.house, this.schedule());
     const operator = new Operator(this.house, this.seed, this.users);
     const work = operator.work(this.world);
     await Promise.all([injector.run(), sleep(this.seconds * 1000)]);
@@ -109,6 +107,14 @@ export class Run {
     await Promise.all([...lives, work]);
     this.recording.mark('over');
     clearInterval(watch);
+  }
+
+  schedule() {
+    const { seed, seconds, house } = this;
+    return [
+      ...this.faults ? schedule(seed, seconds, house.store.faults) : [],
+      ...this.lose ? [loss(seed, seconds)] : [],
+    ].sort((one, other) => one.at - other.at);
   }
 
   // A machine that stands still is no fault of the system's.
@@ -193,7 +199,7 @@ export class Run {
     this.readLogs();
     const { store } = house;
     return { ...recording, histories, dump,
-      truth: new Truth(readUnits(path.join(house.dir, 'redis'))),
+      truth: new Truth(house.units()),
       stored: await store.rows('sessions'),
       storedUsers: await store.rows('users'),
       storedBlocks: await store.rows('blocked'),
@@ -277,7 +283,7 @@ export async function torture(options, say = () => {}) {
   try {
     await run.start();
     say(`seed ${options.seed}, ${options.seconds} s, ${options.store
-      ?? 'sqlite'}`);
+      ?? 'sqlite'}${options.lose ? ', with a loss' : ''}`);
     await run.torture();
     say(`whole again: ${summary(run.recording)}`);
     await run.settle();
@@ -347,13 +353,14 @@ async function main() {
     options: {
       store: { type: 'string', default: 'sqlite' },
       users: { type: 'string', default: String(USERS) },
+      loss: { type: 'boolean', default: false },
     },
   });
   const say = (text) => console.log(`torture: ${text}`);
   for (const seed of some.length ? some : [String(Date.now() % 1000000)]) {
     const { whole, objections, dir } = await torture({
       seconds: Number(seconds), seed, store: storeOf(values.store, seed),
-      users: Number(values.users),
+      users: Number(values.users), lose: values.loss,
     }, say);
     say(outcome(whole));
     if (objections.length) {

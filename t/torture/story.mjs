@@ -232,7 +232,7 @@ function banish(story, at) {
 function store(story) {
   const start = (BEGAN + 1000) / 1000;
   const row = (userId, version, fields) => story.storedUsers.push({
-    userId, pool: 'default', points: 3, pointsLeft: 3, pointsSpent: 0,
+    userId, pool: 'default', state: 'idle', points: 3, pointsLeft: 3, pointsSpent: 0,
     windowEndsAt: 0, lastSessionTimestamp: 0, isWaitingInQueue: 0,
     bannedUntil: 0, version: BEGAN + version, ...fields });
   for (const user of ['ann', 'bob']) {
@@ -260,6 +260,46 @@ export function goodStory() {
   banish(story, 20000);
   story.marks = { settled: BEGAN + 40000 };
   store(story);
+  return story;
+}
+
+// A second one: it goes on with a loss of Redis's data, at 36 s. The store has
+// all of it but that eve waits, which her stream had told her.
+export function lossStory() {
+  const story = goodStory();
+  const stream = story.open(35100, 'eve');
+  const waiting = (at) => story.tell(at, 'eve', stream, { state: 'waiting',
+    isWaitingInQueue: true, waitingSince: Math.floor((BEGAN + 35200) / 1000) });
+  story.join(35200, 'eve');
+  story.unit(35200, ['ZADD', '{default}:dirty', String(BEGAN), 'eve']);
+  waiting(35200);
+  story.units.push({ lost: true, at: BEGAN + 36000 });
+  story.faults.push({ kind: 'redis-lose', from: BEGAN + 36000,
+    to: BEGAN + 36500 });
+  const start = (BEGAN + 1000) / 1000;
+  const back = (user, version, fields) => story.unit(37000, hset('user', user,
+    { state: 'idle', version: BEGAN + version, points: 3, ...fields }));
+  back('ann', 13200, { spent: 1, window_end: BEGAN + 41000,
+    last_session_s: start });
+  back('bob', 13200, { spent: 1, window_end: BEGAN + 41000,
+    last_session_s: start });
+  story.unit(37000, ['SADD', '{default}:blocked:bob', 'ann']);
+  story.unit(37000, ['SADD', '{default}:blocked:ann', 'bob']);
+  back('carl', 20000, {});
+  back('dora', 35000, {});
+  story.unit(37000, ['SET', '{default}:ready', '1']);
+  const ticket = `2.${BEGAN + 38000}:eve`;
+  story.unit(38000, hset('user', 'eve', { state: 'waiting',
+    version: BEGAN + 38000, ticket, waiting_since: BEGAN + 35200,
+    seen: BEGAN + 38000, ...JOINED }));
+  waiting(38000);
+  story.unit(47000, ['HSET', '{default}:user:eve', 'seen',
+    String(BEGAN + 47000)]);
+  story.dump.queue.push(ticket);
+  story.storedUsers.push({ userId: 'eve', pool: 'default', state: 'waiting',
+    points: 3, pointsLeft: 3, pointsSpent: 0, windowEndsAt: 0, lastSessionTimestamp: 0,
+    isWaitingInQueue: 1, bannedUntil: 0, version: BEGAN + 38000 });
+  story.marks.settled = BEGAN + 50000;
   return story;
 }
 

@@ -3,7 +3,8 @@
 //
 // A change is { index, at, before, after }, with the hashes as they were before
 // and after the unit; a hash that is not there is {}. The time of a unit (ms)
-// is the version that it gave to a user, else Redis's note of the second.
+// is the version that it gave to a user, else Redis's note of the second; what
+// a restore gave is an old one.
 
 const KEY = /^\{[^}]+\}:(user|session|blocked|history|claim|met):(.+)$/s;
 const PLAIN = /^\{[^}]+\}:(\w+)$/;
@@ -11,14 +12,15 @@ const PLAIN = /^\{[^}]+\}:(\w+)$/;
 // What changes without a transition: signs of life, and faults of a ticket.
 const QUIET = new Set(['seen', 'tries']);
 
-function timeOf({ at_s, commands }) {
+function timeOf({ at_s, commands }, lostAt) {
   for (const [name, key, ...rest] of commands) {
     const i = rest.indexOf('version');
-    if (name === 'HSET' && KEY.exec(key)?.[1] === 'user' && i >= 0) {
+    if (name === 'HSET' && KEY.exec(key)?.[1] === 'user' && i >= 0
+      && Number(rest[i + 1]) >= lostAt) {
       return Number(rest[i + 1]);
     }
   }
-  return 1000 * at_s;
+  return Math.max(1000 * at_s, lostAt);
 }
 
 export class Truth {
@@ -34,12 +36,30 @@ export class Truth {
     this.taken = [];              // { index, claim, ticket }, out of a claim
     this.plans = new Map();       // room -> { index, rooms }, first planned
     this.units = units.length;
-    units.forEach((unit, index) => this.apply(unit, index));
+    this.pending = { dirty: new Set(), ended: new Map(), reports: new Map() };
+    this.lost = null;
+    this.ready = [];              // { index, at }, the pool is served
+    units.forEach((unit, index) => (
+      unit.lost ? this.lose(unit, index) : this.apply(unit, index)));
+  }
+
+  // Redis was emptied: what it had then, and of that what it had not handed
+  // over to the store.
+  lose({ at }, index) {
+    const { dirty, ended, reports } = this.pending;
+    const of = (kind) => new Map([...this.hashes].filter(([key]) => (
+      KEY.exec(key)[1] === kind)).map(([key, hash]) => [KEY.exec(key)[2],
+      hash]));
+    this.lost = { index, at, users: of('user'), sessions: of('session'),
+      dirty, ended: new Set([...ended.values()].map((one) => one.sessionId)),
+      reports: [...reports.values()] };
+    this.hashes = new Map();
+    this.pending = { dirty: new Set(), ended: new Map(), reports: new Map() };
   }
 
   apply(unit, index) {
     const touched = new Map();
-    const at = timeOf(unit);
+    const at = timeOf(unit, this.lost?.at ?? 0);
     for (const words of unit.commands) {
       this.command(words, touched, at, index);
     }
@@ -113,17 +133,42 @@ export class Truth {
     }
   }
 
+  'ready SET'(id, rest, index, at) {
+    this.ready.push({ index, at });
+  }
+
   'ended XADD'(id, rest, index) {
-    this.ended.push({ index, ...this.entry(rest) });
+    this.ended.push({ index, ...this.add('ended', rest) });
+  }
+
+  'reports XADD'(id, rest) {
+    this.add('reports', rest);
+  }
+
+  'ended XDEL'(id, ids) {
+    ids.forEach((one) => this.pending.ended.delete(one));
+  }
+
+  'reports XDEL'(id, ids) {
+    ids.forEach((one) => this.pending.reports.delete(one));
+  }
+
+  'dirty ZADD'(id, [, sub]) {
+    this.pending.dirty.add(sub);
+  }
+
+  'dirty ZREM'(id, [sub]) {
+    this.pending.dirty.delete(sub);
   }
 
   // ID field value ... of an XADD, behind its options.
-  entry(rest) {
+  add(stream, rest) {
     const first = rest.findIndex((word) => /^\d+-\d+$/.test(word));
     const entry = {};
     for (let i = first + 1; i < rest.length; i += 2) {
       entry[rest[i]] = rest[i + 1];
     }
+    this.pending[stream].set(rest[first], entry);
     return entry;
   }
 

@@ -36,8 +36,9 @@ export function commanded(run, object) {
     }
   }
   for (const [user, changes] of run.truth.users) {
-    for (const { before, after, at } of changes) {
-      if (until(before) !== until(after) && !run.bans.some((ban) =>
+    for (const { index, before, after, at } of changes) {
+      if (until(before) !== until(after)
+        && !isRestored(run, changes, index) && !run.bans.some((ban) =>
         ban.user === user && ban.sent <= at + SLACK_MS
         && at <= (ban.status === 0 ? ban.done : ban.sent + LOST_MS)
           + SLACK_MS)) {
@@ -45,6 +46,15 @@ export function commanded(run, object) {
       }
     }
   }
+}
+
+// The ban that was before the loss, in the store's seconds.
+function isRestored({ truth: { lost } }, changes, index) {
+  const i = changes.findIndex((change) => change.index === index);
+  const last = changes[i - 1];
+  return lost !== null && index > lost.index && last?.index < lost.index
+    && 1000 * Math.ceil(until(last.after) / 1000)
+      === until(changes[i].after);
 }
 
 // 403 only to whoever is banned, and until when.

@@ -73,7 +73,7 @@ export function everyoneKnows(run, object) {
       || opened > run.marks.settled) {
       continue;
     }
-    const version = versionOf(run.truth.users.get(user)?.at(-1)?.after ?? {});
+    const version = versionOf(run.dump.users[user] ?? {});
     if (last.get(id)?.version !== version) {
       object('told', `stream ${id} ended at version ${
         last.get(id)?.version}, the user at ${version}`,

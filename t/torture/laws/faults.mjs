@@ -1,10 +1,15 @@
 // What was done to the system, as an excuse for what it did not do meanwhile.
 
-const by = (parts) => ({ kind }) => parts.includes(kind.split('-')[0])
-  || kind === 'stall';
+// The one loss of Redis's data that there may be, from when until when.
+export function lossOf(run) {
+  return run.faults.find(({ kind }) => kind === 'redis-lose');
+}
 
-// The times in which nothing was done to these parts ("worker", "redis", …),
-// nor shortly before, within [from, to].
+const by = (what) => ({ kind }) => kind === 'stall'
+  || what.some((one) => kind === one || kind.startsWith(`${one}-`));
+
+// The times in which nothing was done to these parts ("worker", "redis", …) or
+// nothing of these kinds ("edge-cut"), nor shortly before, within [from, to].
 export function quietTimes(run, parts, from, to, recoverMs) {
   const faults = run.faults.filter(by(parts)).map((fault) => ({
     from: fault.from, to: (fault.to ?? Infinity) + recoverMs,

@@ -1,6 +1,7 @@
 // Promise 5: every session that started is in the history exactly once, with
 // the seven attributes, and is what both users were told and read.
 
+import { isPending } from './loss.mjs';
 import { documentsOf } from './states.mjs';
 import { chargeOf, durationOf } from './points.mjs';
 
@@ -28,6 +29,14 @@ function final(run) {
     ([sid, changes]) => [sid, changes.at(-1).after]));
 }
 
+// Lost before the store had it.
+function isLost({ truth }, sid) {
+  const { lost, sessions } = truth;
+  const last = sessions.get(sid)?.at(-1);
+  return lost !== null && last?.index < lost.index
+    && (last.after.state !== 'ended' || lost.ended.has(sid));
+}
+
 export function stored(run, object) {
   const rows = new Map();
   for (const row of run.stored) {
@@ -42,6 +51,9 @@ export function stored(run, object) {
     const say = (text) => object('history', text,
       { session: sid, user: session.a, at: Number(session.ended) });
     rows.delete(sid);
+    if (want && !have && isLost(run, sid)) {
+      continue;
+    }
     if (want && !have) {
       say('started, and is not in the store');
     } else if (!want && have) {
@@ -67,17 +79,41 @@ function compare(want, have) {
 export function usersStored(run, object) {
   const rows = new Map(run.storedUsers.map((row) => [row.userId, row]));
   for (const [user, hash] of Object.entries(run.dump.users)) {
-    const row = rows.get(user);
-    const wrong = row ? staleIn(run, row, hash) : ['not in the store'];
+    const row = asRestored(run, user, rows.get(user), hash);
+    const wrong = !row ? ['not in the store']
+      : wasUnderWay(run, user, row, hash) ? [] : staleIn(run, row, hash);
     wrong.forEach((text) => object('record', text, { user }));
   }
   const blocked = new Set(run.storedBlocks.map(
     (row) => `${row.userId} ${row.blocked}`));
-  for (const { sub, other } of run.truth.blocks) {
-    if (!blocked.has(`${sub} ${other}`)) {
+  for (const { index, sub, other } of run.truth.blocks) {
+    if (!blocked.has(`${sub} ${other}`)
+      && !isPending(run.truth, index, sub, other)) {
       object('record', `the store does not keep ${other} away`, { user: sub });
     }
   }
+}
+
+// Whoever was idle when they were restored, and has done nothing since: the
+// record tells of a ban that is over, until their next change.
+function asRestored({ truth, marks }, user, row, hash) {
+  const last = truth.users.get(user)?.at(-1);
+  const first = truth.lost && truth.users.get(user)?.find(
+    ({ index }) => index > truth.lost.index);
+  const isOver = row && first && first === last && !hash.banned_until
+    && 1000 * row.bannedUntil < marks.settled;
+  return isOver ? { ...row, bannedUntil: 0 } : row;
+}
+
+// A record of before the loss, which was under way to the store then, may reach
+// it when Redis has been filled already: it is ahead until the user's next
+// change, or their first join.
+function wasUnderWay({ truth }, user, row, hash) {
+  const { lost } = truth;
+  return Boolean(lost?.dirty.has(user))
+    && (row.version > Number(hash.version ?? 0) || !hash.points)
+    && truth.users.get(user).some(({ index, after }) => index < lost.index
+      && row.version === Number(after.version));
 }
 
 // A window that has ended by now may have been open when it was written.
@@ -90,8 +126,10 @@ function staleIn(run, row, hash) {
   const none = { pointsSpent: 0, windowEndsAt: 0, pointsLeft: points };
   const windows = [...end ? [open] : [], ...end < run.marks.settled
     ? [none] : []];
-  const want = { pool: 'default', points, version: Number(hash.version ?? 0),
-    lastSessionTimestamp: Number(hash.last_session_s ?? 0),
+  const want = { pool: 'default', state: hash.state ?? 'idle', points, version: Number(hash.version ?? 0),
+    // which the store keeps when Redis has lost it
+    lastSessionTimestamp: Number(hash.last_session_s
+      ?? (run.truth.lost && row.lastSessionTimestamp) ?? 0),
     isWaitingInQueue: hash.state === 'waiting' ? 1 : 0,
     bannedUntil: Math.ceil(Number(hash.banned_until ?? 0) / 1000) };
   const wrong = Object.keys(want).filter((name) => row[name] !== want[name])
@@ -123,7 +161,8 @@ export function toldLast(run, object) {
     }
     const row = rows.get(last.sessionId);
     const session = sessions.get(last.sessionId);
-    const duration = row ? row.duration : 0;
+    const duration = row?.duration ?? (isLost(run, last.sessionId)
+      ? durationOf(session) ?? 0 : 0);
     const points = session ? chargeOf(session) : 0;
     if (last.duration !== duration || last.pointsSpent !== points) {
       object('history', `told ${last.duration} s and ${last.pointsSpent

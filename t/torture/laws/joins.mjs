@@ -52,10 +52,13 @@ export function waits(run, object) {
 
 // Nothing, or what is wrong with the end of this wait.
 function reason(run, { before, after }, at, requests, streams) {
-  if (after.last_reason === 'failed' && after.last_sid === ''
-    && before.last_sid !== '') {
-    return after.banned_until !== before.banned_until ? null
-      : 'nothing was wrong with the ticket';
+  if (after.last_reason === 'failed' && after.last_sid === '') {
+    if (after.banned_until !== before.banned_until) {
+      return null;
+    }
+    if (before.last_sid !== '') {
+      return 'nothing was wrong with the ticket';
+    }
   }
   if (requests.some((request) => takesEffect(request, 'leave', at))) {
     return null;
@@ -64,8 +67,8 @@ function reason(run, { before, after }, at, requests, streams) {
   if (life !== null) {
     return `a sign of life was ${at - life} ms ago`;
   }
-  const restart = run.faults.find(({ kind, to }) => kind === 'redis-kill'
-    && to !== null && to <= at && at - to < run.settings.restartGraceMs
+  const restart = run.faults.find(({ kind, to }) => (
+    kind === 'redis-kill' || kind === 'redis-lose') && to !== null && to <= at && at - to < run.settings.restartGraceMs
     - SLACK_MS);
   return restart
     ? `Redis had been restarted only ${at - restart.to} ms ago` : null;
@@ -95,19 +98,26 @@ function signOfLife(run, requests, streams, at) {
   return signs.length ? Math.max(...signs) : null;
 }
 
-// Nobody is put into the queue who did not ask for it.
+// Nobody is put into the queue who did not ask for it; whom a loss took out of
+// it did before.
 export function asked(run, object) {
   const requests = byUser(run.requests);
   for (const [user, changes] of run.truth.users) {
-    for (const { before, after } of changes) {
+    for (const { index, before, after } of changes) {
       const at = versionOf(after);
       if (stateOf(before) === 'idle' && stateOf(after) === 'waiting'
         && !(requests.get(user) ?? []).some((request) => takesEffect(request,
-          'join', at))) {
+          'join', at)) && !isPutBack(run, changes, after, index)) {
         object('join', 'waits without having asked', { user, at });
       }
     }
   }
+}
+
+function isPutBack({ truth: { lost } }, changes, now, index) {
+  return lost !== null && index > lost.index && changes.some((change) =>
+    change.index < lost.index && stateOf(change.after) === 'waiting'
+      && change.after.waiting_since === now.waiting_since);
 }
 
 // 429 only when there was nothing left, 200 only when there was.

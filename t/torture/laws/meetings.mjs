@@ -5,6 +5,7 @@
 // A round is read from the log: its claim, the rooms it planned, the matches
 // it committed. Where the log leaves open what the worker saw, it is believed.
 
+import { isLost } from './sessions.mjs';
 import { versionOf } from './states.mjs';
 
 const AHEAD = 16;
@@ -29,6 +30,7 @@ export function apart(run, object) {
 // What is known of two, and when; by the units of the log.
 class Known {
   constructor(truth) {
+    this.truth = truth;
     this.meetings = new Map();
     this.blocks = new Map();
     truth.meetings.forEach(({ sub, other, index, until }) => this.add(
@@ -45,7 +47,8 @@ class Known {
   // Surely in the same window, for whoever read it in that round.
   metBefore({ a, b, at }, round) {
     return (this.meetings.get(keyOf(a, b)) ?? []).some(({ index, until }) =>
-      index < round.index && until > at);
+      index < round.index && until > at
+        && !isLost(this.truth, index, round.index));
   }
 
   // Surely to be paired, as nothing has ever been against it.

@@ -2,7 +2,7 @@
 // charge is exactly what section "Points and sessions" says. A ledger of its
 // own is kept here from the sessions alone, and compared with what Redis had.
 
-import { inOrder } from './sessions.mjs';
+import { inOrder, isLost } from './sessions.mjs';
 
 class Ledger {
   constructor(settings) {
@@ -32,6 +32,19 @@ class Ledger {
     return most;
   }
 
+  // What was reserved is given up, and a charge that the store did not have:
+  // never is more charged.
+  restore(user, { spent = 0, reserved = 0, window_end: end = null }) {
+    const window = this.window(user);
+    const same = end === null || (window.end !== null
+      && Number(end) === 1000 * Math.ceil(window.end / 1000));
+    if (Number(spent) > window.spent || Number(reserved) > 0 || !same) {
+      return;
+    }
+    this.windows.set(user, { end: end === null ? null : Number(end),
+      spent: Number(spent), reserved: 0 });
+  }
+
   charge(user, points) {
     const { end, spent } = this.window(user);
     const total = spent + points;
@@ -57,7 +70,13 @@ export function chargeOf(session) {
 export function ledger(run, object) {
   const book = new Ledger(run.settings);
   const list = inOrder(run.truth);
+  const back = new Set();
   list.forEach((change, i) => {
+    if (isLost(run.truth, -1, change.index) && change.kind === 'user'
+      && !back.has(change.id)) {
+      back.add(change.id);
+      book.restore(change.id, change.after);
+    }
     const { kind, id, before, after } = change;
     if (kind === 'session') {
       settle(book, id, before, after, change, object);

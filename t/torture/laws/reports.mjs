@@ -24,7 +24,7 @@ export function taken(run, object) {
     if (status === 200 && !own) {
       say('taken, though the session is not theirs');
     }
-    if (status === 404 && own) {
+    if (status === 404 && own && !isForgotten(run, sessionId, answered)) {
       say('not found, though the session is theirs');
     }
     if (status === 200 && JSON.stringify(body)
@@ -32,6 +32,18 @@ export function taken(run, object) {
       say(`answered ${JSON.stringify(body)}`);
     }
   }
+}
+
+// Redis alone knew whose session it was.
+function isForgotten({ truth }, sid, at) {
+  return truth.lost !== null && at > truth.lost.at
+    && truth.sessions.get(sid)[0].index < truth.lost.index;
+}
+
+// Acknowledged, and lost before the store had it.
+function isLost({ truth: { lost } }, sid, user) {
+  return (lost?.reports ?? []).some(({ sessionId, reporter }) => (
+    sessionId === sid && reporter === user));
 }
 
 // Each report has its two blocks and, in the end, its row in the store; and
@@ -54,7 +66,8 @@ export function kept(run, object) {
     }
     asked.add(`${sessionId} ${user}`);
     const sides = sidesOf(run, sessionId);
-    if (status !== 200 || !sides.includes(user)) {
+    if (status !== 200 || !sides.includes(user)
+      || isLost(run, sessionId, user)) {
       continue;
     }
     const other = otherOf(sides, user);

@@ -2,6 +2,7 @@
 // someone they reported or who reported them; and a session runs as section
 // "Points and sessions" says.
 
+import { isPending } from './loss.mjs';
 import { stateOf } from './states.mjs';
 
 const ACTIVE = new Set(['matched', 'live']);
@@ -21,13 +22,30 @@ export function inOrder(truth) {
   return list.sort((a, b) => a.index - b.index);
 }
 
+// Whether Redis was emptied between two units.
+export function isLost({ lost }, last, index) {
+  return lost !== null && last < lost.index && lost.index < index;
+}
+
+// When the session was over; lost is over.
+function endOf({ lost }, changes) {
+  const end = changes.find(({ after }) => after.state === 'ended');
+  const wasLost = lost !== null && changes.length > 0
+    && changes[0].index < lost.index && !(end?.index < lost.index);
+  return wasLost ? lost.at : end?.at ?? Infinity;
+}
+
 // One session at a time, never with oneself, and both sides agree.
 export function pairs(run, object) {
-  const inside = new Map();
-  for (const { kind, id, before, after, at } of inOrder(run.truth)) {
+  let inside = new Map();
+  let last = -1;
+  for (const { kind, id, index, before, after, at } of inOrder(run.truth)) {
     if (kind !== 'session') {
       continue;
     }
+    // a session that was lost is none any more
+    inside = isLost(run.truth, last, index) ? new Map() : inside;
+    last = index;
     const began = !before.state && ACTIVE.has(after.state);
     const ended = ACTIVE.has(before.state) && !ACTIVE.has(after.state);
     const say = (text, user) => object('pair', text,
@@ -61,6 +79,10 @@ export function sidesAgree(run, object) {
   const list = inOrder(run.truth);
   let touched = new Set();
   list.forEach((change, i) => {
+    if (isLost(run.truth, list[i - 1]?.index ?? -1, change.index)) {
+      sessions.clear();
+      users.clear();
+    }
     (change.kind === 'session' ? sessions : users)
       .set(change.id, change.after);
     if (change.kind === 'session') {
@@ -96,17 +118,22 @@ function disagreement(user, hash, sessions) {
   return null;
 }
 
-// Nobody is paired with whom they reported before, or who reported them.
+// Nobody is paired with whom they reported before, or who reported them; a
+// report that was lost before the store had it is none.
 export function blocks(run, object) {
   const blocked = new Map();
   run.truth.blocks.forEach(({ index, sub, other }) => {
     const key = [sub, other].sort().join(' ');
-    blocked.set(key, Math.min(index, blocked.get(key) ?? Infinity));
+    blocked.set(key, [...blocked.get(key) ?? [], index]);
   });
+  // of those that count at that time
+  const isKnown = (index, at, a, b) => index < at
+    && !(isLost(run.truth, index, at) && isPending(run.truth, index, a, b));
   for (const [sid, [first]] of run.truth.sessions) {
     const { a, b } = first.after;
-    const since = blocked.get([a, b].sort().join(' '));
-    if (since !== undefined && since < first.index) {
+    const key = [a, b].sort().join(' ');
+    if ((blocked.get(key) ?? []).some((index) => isKnown(index, first.index,
+      a, b))) {
       object('pair', `${a} and ${b} had been reported`,
         { user: a, session: sid, at: first.at });
     }
@@ -182,11 +209,11 @@ export function admission(run, object) {
       object('room', `a token was refused: ${why}`, { session: sid, at });
     }
     const changes = run.truth.sessions.get(sid) ?? [];
-    const end = changes.find(({ after }) => after.state === 'ended');
-    const endedAt = end ? end.at : Infinity;
+    const endedAt = endOf(run.truth, changes);
     if (what === 'refused' && at < endedAt - 2) {
       object('room', `${identity} was refused (${why}) though the session ${
-        end ? 'ended only later' : 'had not ended'}`, { session: sid, at });
+        endedAt < Infinity ? 'ended only later' : 'had not ended'}`,
+      { session: sid, at });
     }
   }
 }
@@ -240,9 +267,8 @@ export function roomsStay(run, object) {
   for (const { at, what, room } of run.media) {
     const sid = room.split('.')[1];
     const changes = run.truth.sessions.get(sid) ?? [];
-    const end = changes.find(({ after }) => after.state === 'ended');
     if (what === 'deleted' && changes.length && changes[0].at < at
-      && at < (end?.at ?? Infinity)) {
+      && at < endOf(run.truth, changes)) {
       object('room', 'deleted while the session went on',
         { session: sid, at });
     }

@@ -78,12 +78,16 @@ function signsOf(run, user) {
   });
 }
 
-// When the user waited, by Redis's clock.
+// When the user waited, by Redis's clock; a loss ends it.
 function waitsOf(run, user) {
   const changes = run.truth.users.get(user) ?? [];
-  return changes.flatMap(({ after }, i) => stateOf(after) !== 'waiting' ? []
-    : [{ from: versionOf(after), to: i + 1 < changes.length
-      ? versionOf(changes[i + 1].after) : run.marks.settled }]);
+  const { lost } = run.truth;
+  return changes.flatMap(({ index, after }, i) => {
+    const next = changes[i + 1];
+    const to = next ? versionOf(next.after) : run.marks.settled;
+    return stateOf(after) !== 'waiting' ? [] : [{ from: versionOf(after),
+      to: lost !== null && index < lost.index ? Math.min(to, lost.at) : to }];
+  });
 }
 
 // The longest part of that time without a sign of life.

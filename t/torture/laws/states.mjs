@@ -1,6 +1,8 @@
 // Promise 1: a user is in exactly one state; every transition is one script
 // and raises the version; what users are told is what was.
 
+import { lossOf } from './faults.mjs';
+
 const NEXT = {
   idle: ['waiting'],
   waiting: ['matched', 'idle'],
@@ -72,14 +74,18 @@ export function documentsOf(run) {
 export function documents(run, object) {
   const versions = new Map();
   for (const [user, changes] of run.truth.users) {
-    versions.set(user, new Map(changes.map(
-      ({ after }) => [versionOf(after), after])));
+    // after a loss the store's version is there again, in another state
+    const byVersion = new Map();
+    changes.forEach(({ after }) => byVersion.set(versionOf(after),
+      [...byVersion.get(versionOf(after)) ?? [], after]));
+    versions.set(user, byVersion);
   }
   for (const { user, from, at, document } of documentsOf(run)) {
-    const hash = versions.get(user)?.get(document.version)
-      ?? (document.version === 0 ? {} : null);
-    const wrong = hash ? differences(run, user, document, hash, at)
-      : ['a version that never was'];
+    const hashes = versions.get(user)?.get(document.version)
+      ?? (document.version === 0 ? [{}] : []);
+    const wrong = hashes.length ? hashes.map((hash) => differences(run, user,
+      document, hash, at)).reduce((least, one) => (
+      one.length < least.length ? one : least)) : ['a version that never was'];
     wrong.forEach((text) => object('document',
       `${from} told version ${document.version}: ${text}`,
       { user, at, session: document.session?.sessionId }));
@@ -136,10 +142,11 @@ function pointsOf(run, hash, at) {
 }
 
 // No stream falls back, and nobody is answered with less than they had been
-// told before they asked.
+// told before they asked; of what was told before a loss only a stream knows.
 export function versionsRise(run, object) {
   const streams = new Map();
   const known = new Map();
+  const forgotten = lossOf(run)?.to ?? -Infinity;
   for (const entry of documentsOf(run)) {
     const { user, stream, sent, at, document } = entry;
     if (stream !== undefined) {
@@ -150,7 +157,8 @@ export function versionsRise(run, object) {
       streams.set(stream, document.version);
     } else {
       const before = (known.get(user) ?? []).findLast(
-        (told) => told.at < sent && told.version > document.version);
+        (told) => told.at < sent && told.version > document.version
+          && (told.at > forgotten || sent < forgotten));
       if (before) {
         object('version', `${entry.from} answered ${document.version} after ${
           before.version} had been told`, { user, at });
