@@ -16,7 +16,6 @@ static char *ngx_http_convo_auth_check_whole(ngx_conf_t *cf,
     const ngx_http_convo_auth_loc_conf_t *conf);
 static char *ngx_http_convo_auth_check_use(ngx_conf_t *cf,
     const ngx_http_convo_auth_loc_conf_t *conf);
-static char *ngx_http_convo_auth_check_return(ngx_conf_t *cf);
 static ngx_uint_t ngx_http_convo_auth_returns(ngx_conf_t *cf);
 
 
@@ -30,7 +29,26 @@ ngx_http_convo_auth_check(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_convo_auth_check_return(cf);
+    return ngx_http_convo_auth_check_place(cf);
+}
+
+
+const char *
+ngx_http_convo_auth_missing(const ngx_http_convo_auth_loc_conf_t *conf)
+{
+    if (conf->issuer.len == 0) {
+        return "\"convo_auth_issuer\"";
+    }
+
+    if (conf->clients == NULL || conf->clients == NGX_CONF_UNSET_PTR) {
+        return "\"convo_auth_client\"";
+    }
+
+    if (conf->keys == NULL) {
+        return "\"convo_auth_keys_file\" or \"convo_auth_keys_request\"";
+    }
+
+    return NULL;
 }
 
 
@@ -41,16 +59,9 @@ ngx_http_convo_auth_check_whole(ngx_conf_t *cf,
     const char                *missing;
     ngx_http_core_loc_conf_t  *clcf;
 
-    if (conf->issuer.len == 0) {
-        missing = "\"convo_auth_issuer\"";
+    missing = ngx_http_convo_auth_missing(conf);
 
-    } else if (conf->clients == NULL) {
-        missing = "\"convo_auth_client\"";
-
-    } else if (conf->keys == NULL) {
-        missing = "\"convo_auth_keys_file\" or \"convo_auth_keys_request\"";
-
-    } else {
+    if (missing == NULL) {
         return NGX_CONF_OK;
     }
 
@@ -99,25 +110,36 @@ ngx_http_convo_auth_check_use(ngx_conf_t *cf,
 }
 
 
+ngx_uint_t
+ngx_http_convo_auth_is_server(ngx_conf_t *cf)
+{
+    ngx_http_conf_ctx_t       *ctx;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    ctx = cf->ctx;
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    return ctx->loc_conf == cscf->ctx->loc_conf;
+}
+
+
 /*
  * A server's own "return" or redirecting "rewrite" answers before any
  * location is looked at, and under "satisfy any" the decision comes after
  * them: what cannot be protected is refused.
  */
 
-static char *
-ngx_http_convo_auth_check_return(ngx_conf_t *cf)
+char *
+ngx_http_convo_auth_check_place(ngx_conf_t *cf)
 {
     ngx_uint_t                 is_server;
-    ngx_http_conf_ctx_t       *ctx;
     ngx_http_core_loc_conf_t  *clcf;
     ngx_http_core_srv_conf_t  *cscf;
 
-    ctx = cf->ctx;
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
 
-    is_server = (ctx->loc_conf == cscf->ctx->loc_conf);
+    is_server = ngx_http_convo_auth_is_server(cf);
 
     if (!is_server && clcf->satisfy != NGX_HTTP_SATISFY_ANY) {
         return NGX_CONF_OK;

@@ -24,6 +24,9 @@ static char *ngx_http_convo_auth_set_front(ngx_conf_t *cf,
     ngx_http_convo_auth_main_conf_t *amcf, ngx_str_t *front);
 static ngx_array_t *ngx_http_convo_auth_add_texts(ngx_conf_t *cf,
     ngx_array_t *texts);
+static void ngx_http_convo_auth_inherit(
+    const ngx_http_convo_auth_loc_conf_t *prev,
+    ngx_http_convo_auth_loc_conf_t *conf);
 static void ngx_http_convo_auth_make_rules(
     ngx_http_convo_auth_loc_conf_t *conf);
 
@@ -475,6 +478,7 @@ ngx_http_convo_auth_create_loc_conf(ngx_conf_t *cf)
     }
 
     conf->enable = NGX_CONF_UNSET;
+    conf->accepts = NGX_CONF_UNSET_PTR;
     conf->clients = NGX_CONF_UNSET_PTR;
     conf->from_header = NGX_CONF_UNSET_UINT;
     conf->requires = NGX_CONF_UNSET_PTR;
@@ -492,9 +496,53 @@ ngx_http_convo_auth_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_convo_auth_loc_conf_t  *prev = parent;
     ngx_http_convo_auth_loc_conf_t  *conf = child;
 
+    ngx_conf_merge_value(conf->enable, prev->enable, 0);
+
+    if (ngx_http_convo_auth_inherit_accept(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (!conf->enable || conf->accepts == NULL) {
+        return ngx_http_convo_auth_make_whole(cf, prev, conf);
+    }
+
+    ngx_http_convo_auth_inherit(prev, conf);
+
+    if (ngx_http_convo_auth_check_place(cf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_convo_auth_accept(cf, conf);
+}
+
+
+char *
+ngx_http_convo_auth_make_whole(ngx_conf_t *cf,
+    const ngx_http_convo_auth_loc_conf_t *prev,
+    ngx_http_convo_auth_loc_conf_t *conf)
+{
+    ngx_http_convo_auth_inherit(prev, conf);
+
+    if (!conf->enable) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_convo_auth_check(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    conf->keys = ngx_http_convo_auth_keys_bind(cf, conf->keys, &conf->issuer);
+
+    return conf->keys ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static void
+ngx_http_convo_auth_inherit(const ngx_http_convo_auth_loc_conf_t *prev,
+    ngx_http_convo_auth_loc_conf_t *conf)
+{
     static const convo_jwa_accept_t  defaults = CONVO_JWA_ACCEPT_DEFAULT;
 
-    ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_str_value(conf->issuer, prev->issuer, "");
     ngx_conf_merge_ptr_value(conf->clients, prev->clients, NULL);
     ngx_conf_merge_ptr_value(conf->requires, prev->requires, NULL);
@@ -526,18 +574,6 @@ ngx_http_convo_auth_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_http_convo_auth_make_rules(conf);
-
-    if (!conf->enable) {
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_http_convo_auth_check(cf, conf) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    conf->keys = ngx_http_convo_auth_keys_bind(cf, conf->keys, &conf->issuer);
-
-    return conf->keys ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

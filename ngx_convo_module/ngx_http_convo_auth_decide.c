@@ -190,7 +190,7 @@ ngx_http_convo_auth_fresh_ctx(ngx_http_request_t *r,
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
 
-    if (ctx && ctx->conf == conf) {
+    if (ctx && ctx->location == conf) {
         return ctx;
     }
 
@@ -199,6 +199,7 @@ ngx_http_convo_auth_fresh_ctx(ngx_http_request_t *r,
         return NULL;
     }
 
+    ctx->location = conf;
     ctx->conf = conf;
 
     ngx_http_set_ctx(r, ctx, ngx_http_convo_auth_module);
@@ -252,12 +253,17 @@ ngx_http_convo_auth_decide(ngx_http_request_t *r,
     ngx_http_convo_auth_keys_t         *keys;
     ngx_http_convo_auth_keys_advice_e   advice;
 
-    keys = ctx->conf->keys;
-
     fault = ngx_http_convo_auth_start(r, ctx);
+
+    if (fault == CONVO_FAULT_NONE) {
+        fault = ngx_http_convo_auth_choose(r, ctx);
+    }
+
     if (fault != CONVO_FAULT_NONE) {
         return ngx_http_convo_auth_settle(ctx, fault);
     }
+
+    keys = ctx->conf->keys;
 
     if (!ctx->asked && ngx_http_convo_auth_can_ask(r)
         && ngx_http_convo_auth_keys_due(keys))

@@ -41,42 +41,62 @@ static ngx_command_t  ngx_http_convo_auth_commands[] = {
       NULL },
 
     { ngx_string("convo_auth_issuer"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+        |NGX_HTTP_CONVO_AUTH_CONF|NGX_CONF_TAKE1,
       ngx_http_convo_auth_set_issuer,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("convo_auth_client"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+        |NGX_HTTP_CONVO_AUTH_CONF|NGX_CONF_1MORE,
       ngx_http_convo_auth_set_client,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
+    { ngx_string("convo_auth_provider"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_convo_auth_provider_block,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("convo_auth_accept"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_convo_auth_set_accept,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("convo_auth_token_use"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+        |NGX_HTTP_CONVO_AUTH_CONF|NGX_CONF_TAKE1,
       ngx_http_convo_auth_set_token_use,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("convo_auth_keys_file"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+        |NGX_HTTP_CONVO_AUTH_CONF|NGX_CONF_TAKE1,
       ngx_http_convo_auth_set_keys_file,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("convo_auth_keys_request"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+        |NGX_HTTP_CONVO_AUTH_CONF|NGX_CONF_TAKE12,
       ngx_http_convo_auth_set_keys_request,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("convo_auth_algorithms"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+        |NGX_HTTP_CONVO_AUTH_CONF|NGX_CONF_1MORE,
       ngx_http_convo_auth_set_algorithms,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -90,21 +110,24 @@ static ngx_command_t  ngx_http_convo_auth_commands[] = {
       NULL },
 
     { ngx_string("convo_auth_require"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+        |NGX_HTTP_CONVO_AUTH_CONF|NGX_CONF_1MORE,
       ngx_http_convo_auth_set_require,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("convo_auth_identity_provider"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+        |NGX_HTTP_CONVO_AUTH_CONF|NGX_CONF_1MORE,
       ngx_http_convo_auth_set_provider,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("convo_auth_leeway"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+        |NGX_HTTP_CONVO_AUTH_CONF|NGX_CONF_TAKE1,
       ngx_http_convo_auth_set_leeway,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,

@@ -4,6 +4,7 @@
  *
  *   _auth_module.c   directives, contexts, variables
  *   _auth_conf.c     what the directives mean, and how they inherit
+ *   _auth_provider.c several issuers, of which each token has one
  *   _auth_check.c    what a location as a whole must have, and must not
  *   _auth_decide.c   the decision for a request, and its enforcement
  *   _auth_verify.c   from a token to its verified claims
@@ -34,6 +35,13 @@
 #pragma GCC visibility push(hidden)
 #endif
 
+
+/*
+ * Where a directive is valid: in convo_auth_provider.  One of the bits that
+ * NGINX gives no meaning to (ngx_conf_file.h, ngx_http_config.h).
+ */
+
+#define NGX_HTTP_CONVO_AUTH_CONF        0x00400000
 
 #define NGX_HTTP_CONVO_AUTH_KEY_LEN     32    /* SHA-256 */
 
@@ -80,14 +88,25 @@ typedef struct ngx_http_convo_auth_front_s  ngx_http_convo_auth_front_t;
 
 typedef struct {
     ngx_array_t                   keys;       /* keys_t *, requests in use */
+    ngx_array_t                  *providers;  /* or NULL */
     ngx_http_convo_auth_front_t  *front;      /* of this process, or NULL */
     ngx_shm_zone_t               *cache;      /* or NULL */
     ngx_shm_zone_t               *gates;      /* or NULL */
 } ngx_http_convo_auth_main_conf_t;
 
 
+/*
+ * What a location asks for, or, in "accepted", what it asks for of tokens of
+ * one provider.
+ */
+
 typedef struct {
     ngx_flag_t                    enable;
+
+    ngx_str_t                     provider;   /* whose copy this is, or "" */
+    ngx_array_t                  *accepts;    /* ngx_str_t, or NULL */
+    ngx_http_complex_value_t     *accept_by;  /* one of all, or NULL */
+    ngx_array_t                  *accepted;   /* loc_conf_t *, of providers */
 
     ngx_str_t                     issuer;
     ngx_array_t                  *clients;    /* convo_text_t */
@@ -127,7 +146,8 @@ typedef enum {
 } ngx_http_convo_auth_seen_e;
 
 typedef struct {
-    ngx_http_convo_auth_loc_conf_t  *conf;    /* decided for this location */
+    ngx_http_convo_auth_loc_conf_t  *location;  /* decided for this one */
+    ngx_http_convo_auth_loc_conf_t  *conf;    /* the same, or a provider's */
     ngx_http_convo_auth_state_e   state;
     convo_fault_e                 fault;      /* when refused */
 
@@ -179,6 +199,12 @@ char *ngx_http_convo_auth_set_cache(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 void *ngx_http_convo_auth_create_loc_conf(ngx_conf_t *cf);
+
+/* Inherits what is not set, checks it, and finds its keys for the server. */
+char *ngx_http_convo_auth_make_whole(ngx_conf_t *cf,
+    const ngx_http_convo_auth_loc_conf_t *prev,
+    ngx_http_convo_auth_loc_conf_t *conf);
+
 char *ngx_http_convo_auth_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 
@@ -188,6 +214,41 @@ char *ngx_http_convo_auth_merge_loc_conf(ngx_conf_t *cf, void *parent,
 /* NGX_CONF_ERROR, logged, when the merged location cannot be protected. */
 char *ngx_http_convo_auth_check(ngx_conf_t *cf,
     const ngx_http_convo_auth_loc_conf_t *conf);
+
+
+/* The directive without which the configuration is not whole, or NULL. */
+const char *ngx_http_convo_auth_missing(
+    const ngx_http_convo_auth_loc_conf_t *conf);
+
+/* 1 while the server itself is merged, and none of its locations. */
+ngx_uint_t ngx_http_convo_auth_is_server(ngx_conf_t *cf);
+
+/* NGX_CONF_ERROR, logged, when something would answer before the decision. */
+char *ngx_http_convo_auth_check_place(ngx_conf_t *cf);
+
+
+/* _auth_provider.c */
+
+char *ngx_http_convo_auth_provider_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_convo_auth_set_accept(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Says which providers a location has; before anything else is inherited. */
+char *ngx_http_convo_auth_inherit_accept(ngx_conf_t *cf,
+    const ngx_http_convo_auth_loc_conf_t *prev,
+    ngx_http_convo_auth_loc_conf_t *conf);
+
+/* Makes conf->accepted of a merged location with conf->accepts. */
+char *ngx_http_convo_auth_accept(ngx_conf_t *cf,
+    ngx_http_convo_auth_loc_conf_t *conf);
+
+/*
+ * Sets ctx->conf to that of the token's provider, where there are several.
+ * CONVO_FAULT_NONE, _ISSUER, _CLAIMS or _INTERNAL.
+ */
+convo_fault_e ngx_http_convo_auth_choose(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx);
 
 
 /* _auth_decide.c */
