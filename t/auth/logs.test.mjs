@@ -77,7 +77,7 @@ function start(level) {
     client_header_buffer_size 4k;
     large_client_header_buffers 4 32k;
     log_format all '$status $convo_user $convo_auth_error $convo_claim_email '
-                   '$request';
+                   '$convo_auth_cache $request';
     log_format upstream '$http_x_user $http_x_error $http_x_claims $request';
     log_subrequest on;
     convo_auth_cache zone=tokens:1m;
