@@ -10,8 +10,8 @@ export class Asker {
 
   // { status, headers, body } of a GET with these header lines (latin1).
   get(uri, ...lines) {
-    return this.send(
-      [`GET ${uri} HTTP/1.1`, 'Host: localhost', ...lines, '', ''].join('\r\n'));
+    return this.send([`GET ${uri} HTTP/1.1`, 'Host: localhost', ...lines, '',
+      ''].join('\r\n'));
   }
 
   send(text) {

@@ -14,7 +14,8 @@ const PAGE = { accept: 'text/html', 'sec-fetch-mode': 'navigate' };
 
 const key = makeKey('one', 'RS256');
 const now = Math.floor(Date.now() / 1000);
-const bearer = (more) => ({ authorization: `Bearer ${idToken(key, now, more)}` });
+const bearer = (more) => (
+  { authorization: `Bearer ${idToken(key, now, more)}` });
 
 let nginx;
 let client;
@@ -150,6 +151,7 @@ test('two Authorization headers, or one of 16 KB, let nobody in', async () => {
     `Bearer ${good}`] }).catch((error) => ({ status: 400, error }));
   assert.equal(twice.status, 400);
 
-  const long = await get('/t', { authorization: `Bearer ${'a'.repeat(17000)}` });
+  const long = await get('/t',
+    { authorization: `Bearer ${'a'.repeat(17000)}` });
   assert.equal(long.status, 401);
 });

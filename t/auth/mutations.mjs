@@ -277,8 +277,8 @@ const parts = {
     const pem = publicKey.export({ type: 'spki', format: 'pem' });
     const secret = r.pick([
       pem, pem.trim(), publicKey.export({ type: 'spki', format: 'der' }),
-      JSON.stringify(jwk), jwk.n ?? jwk.x, Buffer.from(jwk.n ?? jwk.x, 'base64'),
-      '']);
+      JSON.stringify(jwk), jwk.n ?? jwk.x,
+      Buffer.from(jwk.n ?? jwk.x, 'base64'), '']);
     d.part[2] = base64url(hmac(secret, `${d.part[0]}.${d.part[1]}`));
   },
   'ECDSA in DER': (d, r, w) => {
