@@ -31,10 +31,10 @@ typedef struct ngx_http_convo_redis_s  ngx_http_convo_redis_t;
 ngx_http_convo_redis_t *ngx_http_convo_redis_get(ngx_http_request_t *r);
 
 /*
- * 1 where the location whose configuration is being merged has one, else 0;
- * for rooms that are merged after this one.
+ * The same of the location whose configuration is being merged, for rooms
+ * that are merged after this one.
  */
-ngx_uint_t ngx_http_convo_redis_is_configured(ngx_conf_t *cf);
+ngx_http_convo_redis_t *ngx_http_convo_redis_configured(ngx_conf_t *cf);
 
 /*
  * 1 while the command connection of this process is signed in and answers,
@@ -122,6 +122,27 @@ typedef void (*ngx_http_convo_redis_event_pt)(void *data,
 ngx_int_t ngx_http_convo_redis_subscribe(ngx_http_convo_redis_t *redis,
     ngx_pool_t *pool, const ngx_str_t *channel,
     ngx_http_convo_redis_event_pt handler, void *data);
+
+
+/*
+ * The same for a channel whose messages say all there is to know: each is
+ * handed to the message handler as it comes, in order, none twice, and no
+ * MESSAGE is told.  Those of a time without READY are lost: read then.
+ *
+ * The message handler runs while replies are read: it takes the text, which
+ * is not kept, and posts an event for whatever else is to be done.  It must
+ * neither destroy a pool nor ask Redis.
+ */
+typedef void (*ngx_http_convo_redis_message_pt)(void *data,
+    const ngx_str_t *text);
+
+ngx_int_t ngx_http_convo_redis_follow(ngx_http_convo_redis_t *redis,
+    ngx_pool_t *pool, const ngx_str_t *channel,
+    ngx_http_convo_redis_event_pt handler,
+    ngx_http_convo_redis_message_pt message, void *data);
+
+/* "timeout" of convo_redis, ms. */
+ngx_msec_t ngx_http_convo_redis_timeout(ngx_http_convo_redis_t *redis);
 
 
 #if (__GNUC__ >= 4)

@@ -123,14 +123,14 @@ ngx_http_convo_redis_get(ngx_http_request_t *r)
 }
 
 
-ngx_uint_t
-ngx_http_convo_redis_is_configured(ngx_conf_t *cf)
+ngx_http_convo_redis_t *
+ngx_http_convo_redis_configured(ngx_conf_t *cf)
 {
     ngx_http_convo_redis_loc_conf_t  *lcf;
 
     lcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_convo_redis_module);
 
-    return lcf->redis != NULL;
+    return lcf->redis;
 }
 
 
@@ -138,6 +138,13 @@ const ngx_http_convo_redis_counters_t *
 ngx_http_convo_redis_counters(ngx_http_convo_redis_t *redis)
 {
     return &redis->counters;
+}
+
+
+ngx_msec_t
+ngx_http_convo_redis_timeout(ngx_http_convo_redis_t *redis)
+{
+    return redis->timeout;
 }
 
 

@@ -20,7 +20,9 @@
  * shape end the connection; a message of a channel just left is dropped.
  *
  * Subscribers are told from a queue, by a posted event, one at a time, so
- * that a handler may destroy any pool, that of its neighbour included.
+ * that a handler may destroy any pool, that of its neighbour included.  To most
+ * of them a message is a hint, and many are told as one; to those that take
+ * the text every message is handed at once.
  */
 
 #include "ngx_http_convo_redis_internal.h"
@@ -58,6 +60,7 @@ typedef struct {
     ngx_queue_t                      due;         /* where "told" is not set */
     ngx_http_convo_redis_event_e     event;
     ngx_http_convo_redis_event_pt    handler;
+    ngx_http_convo_redis_message_pt  message;     /* or NULL */
     void                            *data;
     unsigned                         told:1;      /* nothing is due */
 } ngx_http_convo_redis_follower_t;
@@ -79,6 +82,13 @@ static void ngx_http_convo_redis_channel_leave(
 static void ngx_http_convo_redis_channel_tell(
     ngx_http_convo_redis_subscriber_t *subscriber,
     ngx_http_convo_redis_channel_t *channel,
+    ngx_http_convo_redis_event_e event);
+static void ngx_http_convo_redis_channel_message(
+    ngx_http_convo_redis_subscriber_t *subscriber,
+    ngx_http_convo_redis_channel_t *channel, const ngx_str_t *text);
+static void ngx_http_convo_redis_follower_tell(
+    ngx_http_convo_redis_subscriber_t *subscriber,
+    ngx_http_convo_redis_follower_t *follower,
     ngx_http_convo_redis_event_e event);
 static void ngx_http_convo_redis_follower_leave(void *data);
 
@@ -183,6 +193,15 @@ ngx_http_convo_redis_subscribe(ngx_http_convo_redis_t *redis,
     ngx_pool_t *pool, const ngx_str_t *name,
     ngx_http_convo_redis_event_pt handler, void *data)
 {
+    return ngx_http_convo_redis_follow(redis, pool, name, handler, NULL, data);
+}
+
+
+ngx_int_t
+ngx_http_convo_redis_follow(ngx_http_convo_redis_t *redis, ngx_pool_t *pool,
+    const ngx_str_t *name, ngx_http_convo_redis_event_pt handler,
+    ngx_http_convo_redis_message_pt message, void *data)
+{
     ngx_pool_cleanup_t                 *cln;
     ngx_http_convo_redis_channel_t     *channel;
     ngx_http_convo_redis_follower_t    *follower;
@@ -216,6 +235,7 @@ ngx_http_convo_redis_subscribe(ngx_http_convo_redis_t *redis,
     follower->redis = redis;
     follower->channel = channel;
     follower->handler = handler;
+    follower->message = message;
     follower->data = data;
     follower->told = 1;
 
@@ -380,11 +400,7 @@ ngx_http_convo_redis_channel_leave(
 }
 
 
-/*
- * Makes the event due for all followers.  Of two events that are due at once
- * the later one stands for both: LOST and READY end each other, and a message
- * adds nothing to a READY.
- */
+/* Makes the event due for all followers. */
 
 static void
 ngx_http_convo_redis_channel_tell(
@@ -401,18 +417,55 @@ ngx_http_convo_redis_channel_tell(
     {
         follower = ngx_queue_data(q, ngx_http_convo_redis_follower_t, queue);
 
-        if (follower->told) {
-            follower->told = 0;
-            follower->event = event;
-            ngx_queue_insert_tail(&subscriber->due, &follower->due);
-
-        } else if (event != NGX_HTTP_CONVO_REDIS_MESSAGE) {
-            follower->event = event;
-        }
+        ngx_http_convo_redis_follower_tell(subscriber, follower, event);
     }
+}
 
-    if (!ngx_queue_empty(&subscriber->due)) {
+
+static void
+ngx_http_convo_redis_channel_message(
+    ngx_http_convo_redis_subscriber_t *subscriber,
+    ngx_http_convo_redis_channel_t *channel, const ngx_str_t *text)
+{
+    ngx_queue_t                      *q;
+    ngx_http_convo_redis_follower_t  *follower;
+
+    for (q = ngx_queue_head(&channel->followers);
+         q != ngx_queue_sentinel(&channel->followers);
+         q = ngx_queue_next(q))
+    {
+        follower = ngx_queue_data(q, ngx_http_convo_redis_follower_t, queue);
+
+        if (follower->message) {
+            follower->message(follower->data, text);
+            continue;
+        }
+
+        ngx_http_convo_redis_follower_tell(subscriber, follower,
+                                           NGX_HTTP_CONVO_REDIS_MESSAGE);
+    }
+}
+
+
+/*
+ * Of two events that are due at once the later one stands for both: LOST and
+ * READY end each other, and a message adds nothing to a READY.
+ */
+
+static void
+ngx_http_convo_redis_follower_tell(
+    ngx_http_convo_redis_subscriber_t *subscriber,
+    ngx_http_convo_redis_follower_t *follower,
+    ngx_http_convo_redis_event_e event)
+{
+    if (follower->told) {
+        follower->told = 0;
+        follower->event = event;
+        ngx_queue_insert_tail(&subscriber->due, &follower->due);
         ngx_post_event(&subscriber->tell, &ngx_posted_events);
+
+    } else if (event != NGX_HTTP_CONVO_REDIS_MESSAGE) {
+        follower->event = event;
     }
 }
 
@@ -614,7 +667,7 @@ static ngx_int_t
 ngx_http_convo_redis_subscriber_push(
     ngx_http_convo_redis_subscriber_t *subscriber, const redisReply *reply)
 {
-    ngx_str_t                        name;
+    ngx_str_t                        name, text;
     ngx_uint_t                       subscribed;
     const redisReply                *kind;
     ngx_http_convo_redis_channel_t  *channel;
@@ -634,9 +687,15 @@ ngx_http_convo_redis_subscriber_push(
         subscriber->link.redis->counters.messages++;
         ngx_http_convo_count(NGX_HTTP_CONVO_REDIS_MESSAGES);
 
+        if (reply->element[2]->type != REDIS_REPLY_STRING) {
+            return NGX_ERROR;
+        }
+
+        text.data = (u_char *) reply->element[2]->str;
+        text.len = reply->element[2]->len;
+
         if (channel && channel->live) {
-            ngx_http_convo_redis_channel_tell(subscriber, channel,
-                                              NGX_HTTP_CONVO_REDIS_MESSAGE);
+            ngx_http_convo_redis_channel_message(subscriber, channel, &text);
         }
 
         return NGX_OK;

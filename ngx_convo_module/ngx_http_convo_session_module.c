@@ -241,7 +241,7 @@ ngx_http_convo_session_check_endpoint(ngx_conf_t *cf,
     if (!ngx_http_convo_auth_is_configured(cf)) {
         missing = "convo_auth on";
 
-    } else if (!ngx_http_convo_redis_is_configured(cf)) {
+    } else if (ngx_http_convo_redis_configured(cf) == NULL) {
         missing = "convo_redis";
 
     } else {
