@@ -46,6 +46,7 @@ static const convo_text_t convo_claims_names[CONVO_CLAIMS_KNOWN] = {
     [CONVO_CLAIMS_JTI] = { "jti", 3 },
     [CONVO_CLAIMS_SCOPE] = { "scope", 5 },
     [CONVO_CLAIMS_IDENTITIES] = { "identities", 10 },
+    [CONVO_CLAIMS_ORIGIN_JTI] = { "origin_jti", 10 },
 };
 
 static bool
@@ -233,19 +234,37 @@ convo_claims_issued(const convo_claims_t *claims)
     return time_s < 0 ? 0 : (int64_t) time_s;
 }
 
+/* A text that may name somebody or something; empty when it is none. */
+static convo_text_t
+convo_claims_id(const convo_value_t *value)
+{
+    static const convo_text_t none = { "", 0 };
+    convo_text_t text = convo_value_text(value);
+
+    if (convo_value_type(value) != CONVO_VALUE_STRING
+        || text.len > CONVO_CLAIMS_SUB_MAX
+        || convo_claims_has_control(text.data, text.len)) {
+        return none;
+    }
+
+    return text;
+}
+
 const char *
 convo_claims_subject(const convo_claims_t *claims)
 {
-    const convo_value_t *sub = claims->known[CONVO_CLAIMS_SUB];
-    convo_text_t text = convo_value_text(sub);
+    convo_text_t sub = convo_claims_id(claims->known[CONVO_CLAIMS_SUB]);
 
-    if (convo_value_type(sub) != CONVO_VALUE_STRING || text.len == 0
-        || text.len > CONVO_CLAIMS_SUB_MAX
-        || convo_claims_has_control(text.data, text.len)) {
-        return NULL;
-    }
+    return sub.len > 0 ? sub.data : NULL;
+}
 
-    return text.data;
+convo_text_t
+convo_claims_sign_in(const convo_claims_t *claims)
+{
+    convo_text_t id = convo_claims_id(claims->known[CONVO_CLAIMS_ORIGIN_JTI]);
+
+    return id.len > 0 ? id
+                      : convo_claims_id(claims->known[CONVO_CLAIMS_JTI]);
 }
 
 static bool

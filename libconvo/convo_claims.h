@@ -112,6 +112,13 @@ int64_t convo_claims_issued(const convo_claims_t *claims);
 const char *convo_claims_subject(const convo_claims_t *claims);
 
 /*
+ * The name of the sign-in that the token is of: "origin_jti", else "jti",
+ * which lives as long as claims.  Empty when neither is a string of 1 to
+ * CONVO_CLAIMS_SUB_MAX bytes without control characters.
+ */
+convo_text_t convo_claims_sign_in(const convo_claims_t *claims);
+
+/*
  * A claim by the name that a variable can have: lower case, and "_" for
  * whatever is neither letter nor digit ("cognito_groups" for
  * "cognito:groups").  An exact name wins; two claims that fold to the same

@@ -23,6 +23,7 @@ typedef enum {
     CONVO_CLAIMS_JTI,
     CONVO_CLAIMS_SCOPE,
     CONVO_CLAIMS_IDENTITIES,
+    CONVO_CLAIMS_ORIGIN_JTI,
     CONVO_CLAIMS_KNOWN,
 } convo_claims_known_e;
 

@@ -34,6 +34,8 @@ static const convo_fault_reply_t convo_fault_replies[CONVO_FAULT_COUNT] = {
                                     "The token is not valid yet." },
     [CONVO_FAULT_SUBJECT] = { 401, "subject", "invalid_token",
                               "The token names no acceptable subject." },
+    [CONVO_FAULT_REVOKED] = { 401, "revoked", "revoked",
+                              "This sign-in has been ended." },
     [CONVO_FAULT_EMAIL_NOT_VERIFIED] = { 403, "email_not_verified",
                                          "email_not_verified",
                                          "Confirm your e-mail address." },
@@ -45,6 +47,9 @@ static const convo_fault_reply_t convo_fault_replies[CONVO_FAULT_COUNT] = {
     [CONVO_FAULT_KEYS_UNAVAILABLE] = { 503, "keys_unavailable",
                                        "keys_unavailable",
                                        "Sign-ins cannot be checked now." },
+    [CONVO_FAULT_REVOCATIONS_UNKNOWN] = { 503, "revocations_unknown",
+                                          "redis_unavailable",
+                                          "Sign-ins cannot be checked now." },
     [CONVO_FAULT_INTERNAL] = { 500, "internal", "internal_error",
                                "The server is short of resources." },
 };

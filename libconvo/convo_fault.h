@@ -30,6 +30,7 @@ typedef enum {
     CONVO_FAULT_EXPIRED,
     CONVO_FAULT_NOT_YET_VALID,
     CONVO_FAULT_SUBJECT,
+    CONVO_FAULT_REVOKED,
 
     /* 403: a good token that is not enough here */
     CONVO_FAULT_EMAIL_NOT_VERIFIED,
@@ -38,6 +39,7 @@ typedef enum {
 
     /* 503, 500: ours */
     CONVO_FAULT_KEYS_UNAVAILABLE,
+    CONVO_FAULT_REVOCATIONS_UNKNOWN,
     CONVO_FAULT_INTERNAL,
 
     CONVO_FAULT_COUNT

@@ -22,6 +22,8 @@
 typedef struct {
     ngx_str_t  sub;       /* 1..NGX_HTTP_CONVO_SUB_MAX bytes, no controls */
     time_t     expires;   /* the token's "exp", epoch seconds */
+    time_t     issued;    /* its "iat", epoch seconds; 0: it does not say */
+    ngx_str_t  sign_in;   /* its "origin_jti", else "jti", else empty */
 } ngx_http_convo_auth_user_t;
 
 

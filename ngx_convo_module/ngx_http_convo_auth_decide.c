@@ -10,14 +10,17 @@
  *
  * The steps: find the token; have keys (a fetch may suspend the request
  * once); know its signature to hold, by the cache or by its key (an unknown
- * key may suspend it once more); check its claims for this location.
+ * key may suspend it once more); check its claims for this location; see that
+ * its sign-in was not ended (a process that just began may suspend it again).
  *
- * How it fails: always closed.  No keys is 503, out of memory 500.  A client
- * that goes while keys are fetched takes its context along.
+ * How it fails: always closed.  No keys is 503, revocations that are not known
+ * are 503, out of memory is 500.  A client that goes while keys are fetched
+ * takes its context along.
  */
 
 
 #include "ngx_http_convo_auth_private.h"
+#include "ngx_http_convo_revocation.h"
 
 
 static ngx_http_convo_auth_ctx_t *ngx_http_convo_auth_fresh_ctx(
@@ -36,6 +39,9 @@ static convo_fault_e ngx_http_convo_auth_start(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_convo_auth_can_ask(ngx_http_request_t *r);
 static convo_fault_e ngx_http_convo_auth_check_claims(
     ngx_http_convo_auth_ctx_t *ctx);
+static ngx_int_t ngx_http_convo_auth_check_revocation(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx);
+static void ngx_http_convo_auth_resume(ngx_http_request_t *r);
 
 
 ngx_int_t
@@ -293,6 +299,10 @@ ngx_http_convo_auth_decide(ngx_http_request_t *r,
         fault = ngx_http_convo_auth_check_claims(ctx);
     }
 
+    if (fault == CONVO_FAULT_NONE) {
+        return ngx_http_convo_auth_check_revocation(r, ctx);
+    }
+
     return ngx_http_convo_auth_settle(ctx, fault);
 }
 
@@ -354,6 +364,10 @@ ngx_http_convo_auth_count(convo_fault_e fault)
         counter = NGX_HTTP_CONVO_AUTH_MISSING_TOKEN;
         break;
 
+    case CONVO_FAULT_REVOKED:
+        counter = NGX_HTTP_CONVO_AUTH_REVOKED;
+        break;
+
     case CONVO_FAULT_EMAIL_NOT_VERIFIED:
         counter = NGX_HTTP_CONVO_AUTH_EMAIL_NOT_VERIFIED;
         break;
@@ -368,6 +382,10 @@ ngx_http_convo_auth_count(convo_fault_e fault)
 
     case CONVO_FAULT_KEYS_UNAVAILABLE:
         counter = NGX_HTTP_CONVO_AUTH_KEYS_UNAVAILABLE;
+        break;
+
+    case CONVO_FAULT_REVOCATIONS_UNKNOWN:
+        counter = NGX_HTTP_CONVO_AUTH_REVOCATIONS_UNKNOWN;
         break;
 
     case CONVO_FAULT_INTERNAL:
@@ -416,6 +434,7 @@ ngx_http_convo_auth_can_ask(ngx_http_request_t *r)
 static convo_fault_e
 ngx_http_convo_auth_check_claims(ngx_http_convo_auth_ctx_t *ctx)
 {
+    convo_text_t   sign_in;
     convo_fault_e  fault;
 
     fault = convo_claims_check(ctx->claims, &ctx->conf->rules, ngx_time());
@@ -426,6 +445,54 @@ ngx_http_convo_auth_check_claims(ngx_http_convo_auth_ctx_t *ctx)
     ctx->user.sub.data = (u_char *) convo_claims_subject(ctx->claims);
     ctx->user.sub.len = ngx_strlen(ctx->user.sub.data);
     ctx->user.expires = (time_t) convo_claims_expires(ctx->claims);
+    ctx->user.issued = (time_t) convo_claims_issued(ctx->claims);
+
+    sign_in = convo_claims_sign_in(ctx->claims);
+    ctx->user.sign_in.data = (u_char *) sign_in.data;
+    ctx->user.sign_in.len = sign_in.len;
 
     return CONVO_FAULT_NONE;
+}
+
+
+/* The process may just have begun, and not know yet what was revoked. */
+
+static ngx_int_t
+ngx_http_convo_auth_check_revocation(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx)
+{
+    switch (ngx_http_convo_revocation_check(r, &ctx->user,
+                                            ngx_http_convo_auth_resume))
+    {
+
+    case NGX_OK:
+        return ngx_http_convo_auth_settle(ctx, CONVO_FAULT_NONE);
+
+    case NGX_DECLINED:
+        return ngx_http_convo_auth_settle(ctx, CONVO_FAULT_REVOKED);
+
+    case NGX_AGAIN:
+        ctx->state = ngx_http_convo_auth_waiting;
+        return NGX_AGAIN;
+
+    default: /* NGX_ERROR */
+        return ngx_http_convo_auth_settle(ctx,
+                                          CONVO_FAULT_REVOCATIONS_UNKNOWN);
+    }
+}
+
+
+static void
+ngx_http_convo_auth_resume(ngx_http_request_t *r)
+{
+    ngx_connection_t           *c;
+    ngx_http_convo_auth_ctx_t  *ctx;
+
+    c = r->connection;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_convo_auth_module);
+
+    ctx->state = ngx_http_convo_auth_undecided;
+
+    ngx_http_core_run_phases(r);
+    ngx_http_run_posted_requests(c);
 }

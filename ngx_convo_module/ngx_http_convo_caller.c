@@ -9,10 +9,13 @@
 
 
 #include "ngx_http_convo_session.h"
+#include "ngx_http_convo_revocation.h"
 
 
 static ngx_int_t ngx_http_convo_caller_pool(ngx_http_request_t *r,
     ngx_str_t *pool);
+static ngx_int_t ngx_http_convo_caller_token(ngx_http_convo_caller_t *caller,
+    const ngx_http_convo_auth_user_t *user);
 static ngx_int_t ngx_http_convo_caller_user_key(
     ngx_http_convo_caller_t *caller);
 
@@ -53,6 +56,10 @@ ngx_http_convo_caller_get(ngx_http_request_t *r, ngx_int_t *rc)
 
     if (*rc == NGX_OK) {
         *rc = ngx_http_convo_caller_user_key(caller);
+    }
+
+    if (*rc == NGX_OK) {
+        *rc = ngx_http_convo_caller_token(caller, user);
     }
 
     if (*rc == NGX_DECLINED) {
@@ -100,6 +107,34 @@ ngx_http_convo_caller_pool(ngx_http_request_t *r, ngx_str_t *pool)
                       "convo session: \"convo_pool\" is no pool here");
         return NGX_DECLINED;
     }
+
+    return NGX_OK;
+}
+
+
+/* What scripts ask for, where revocation is on. */
+
+static ngx_int_t
+ngx_http_convo_caller_token(ngx_http_convo_caller_t *caller,
+    const ngx_http_convo_auth_user_t *user)
+{
+    ngx_http_request_t  *r;
+
+    r = caller->request;
+
+    if (!ngx_http_convo_revocation_is_on(r)) {
+        return NGX_OK;
+    }
+
+    caller->sign_in = user->sign_in;
+    caller->issued.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+
+    if (caller->issued.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    caller->issued.len = ngx_sprintf(caller->issued.data, "%T", user->issued)
+                         - caller->issued.data;
 
     return NGX_OK;
 }

@@ -3,8 +3,9 @@
  * The probes: is this NGINX alive, and can it serve its pools.
  *
  * Alive is whoever answers.  Ready is more: Redis answers, each pool is open
- * and has a worker, and the keys that verify tokens are there.  The answer
- * names each part, so that a person sees which one is not.
+ * and has a worker, the keys that verify tokens are there, and this process
+ * knows which sign-ins were ended.  The answer names each part, so that a
+ * person sees which one is not.
  *
  * How it fails: what is not known is not ready.  A Redis that is down is told
  * at once, one that hangs after its timeout.
@@ -13,6 +14,7 @@
 
 #include "ngx_http_convo_metrics_conf.h"
 #include "ngx_http_convo_auth.h"
+#include "ngx_http_convo_revocation.h"
 
 
 static ngx_int_t ngx_http_convo_health_begin(ngx_http_request_t *r);
@@ -63,7 +65,7 @@ ngx_http_convo_health_begin(ngx_http_request_t *r)
 
 
 /*
- * {"status":"ready","redis":true,"keys":true,
+ * {"status":"ready","redis":true,"keys":true,"revocations":true,
  *  "pools":[{"pool":"default","ready":true,"worker":true}]}
  */
 
@@ -74,17 +76,18 @@ ngx_http_convo_health_ready(ngx_http_request_t *r, const ngx_array_t *pools)
     json_t      *json;
     ngx_int_t    rc;
     ngx_str_t    text;
-    ngx_uint_t   reached, served, keys, ready;
+    ngx_uint_t   reached, served, keys, known, ready;
 
     json = ngx_http_convo_health_pools(pools, &reached, &served);
 
     keys = ngx_http_convo_auth_has_keys(r);
-    ready = reached && served && keys;
+    known = ngx_http_convo_revocation_is_known(r);
+    ready = reached && served && keys && known;
 
-    json = json_pack("{s:s, s:b, s:b, s:o}",
+    json = json_pack("{s:s, s:b, s:b, s:b, s:o}",
                      "status", ready ? "ready" : "not_ready",
                      "redis", (int) reached, "keys", (int) keys,
-                     "pools", json);
+                     "revocations", (int) known, "pools", json);
 
     dump = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);

@@ -67,6 +67,8 @@ static const ngx_http_convo_metrics_counter_t
       "code=\"missing_token\"", "Requests refused by convo_auth." },
     { NGX_HTTP_CONVO_AUTH_INVALID_TOKEN, "convo_auth_refused_total",
       "code=\"invalid_token\"", NULL },
+    { NGX_HTTP_CONVO_AUTH_REVOKED, "convo_auth_refused_total",
+      "code=\"revoked\"", NULL },
     { NGX_HTTP_CONVO_AUTH_EMAIL_NOT_VERIFIED, "convo_auth_refused_total",
       "code=\"email_not_verified\"", NULL },
     { NGX_HTTP_CONVO_AUTH_PROVIDER_NOT_ALLOWED, "convo_auth_refused_total",
@@ -75,6 +77,8 @@ static const ngx_http_convo_metrics_counter_t
       "code=\"forbidden\"", NULL },
     { NGX_HTTP_CONVO_AUTH_KEYS_UNAVAILABLE, "convo_auth_refused_total",
       "code=\"keys_unavailable\"", NULL },
+    { NGX_HTTP_CONVO_AUTH_REVOCATIONS_UNKNOWN, "convo_auth_refused_total",
+      "code=\"redis_unavailable\"", NULL },
     { NGX_HTTP_CONVO_AUTH_INTERNAL_ERROR, "convo_auth_refused_total",
       "code=\"internal_error\"", NULL },
 
@@ -149,7 +153,14 @@ static const ngx_http_convo_metrics_gauge_t
     { NGX_HTTP_CONVO_AUTH_FRONT_TOKENS, "convo_auth_front_tokens",
       "Verified tokens in the processes' own memory." },
     { NGX_HTTP_CONVO_AUTH_FRONT_BYTES, "convo_auth_front_bytes",
-      "The memory that these take." }
+      "The memory that these take." },
+    { NGX_HTTP_CONVO_REVOCATIONS, "convo_revocations",
+      "Revocations that processes know, all of them together." },
+    { NGX_HTTP_CONVO_REVOCATION_FEEDS, "convo_revocation_feeds",
+      "Feeds of revocations that processes follow." },
+    { NGX_HTTP_CONVO_REVOCATION_FEEDS_CURRENT,
+      "convo_revocation_feeds_current",
+      "Those of them that know every revocation." }
 };
 
 

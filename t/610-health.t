@@ -71,7 +71,7 @@ $::Serve->('default');
 --- response_headers
 Content-Type: application/json
 --- response_body chomp
-{"status":"ready","redis":true,"keys":true,"pools":[{"pool":"default","ready":true,"worker":true}]}
+{"status":"ready","redis":true,"keys":true,"revocations":true,"pools":[{"pool":"default","ready":true,"worker":true}]}
 
 
 
@@ -80,7 +80,7 @@ Content-Type: application/json
 ::redis('SET', '{default}:alive', 1);
 --- error_code: 503
 --- response_body chomp
-{"status":"not_ready","redis":true,"keys":true,"pools":[{"pool":"default","ready":false,"worker":true}]}
+{"status":"not_ready","redis":true,"keys":true,"revocations":true,"pools":[{"pool":"default","ready":false,"worker":true}]}
 
 
 
@@ -98,7 +98,7 @@ $::Serve->('default');
 ::redis('SET', '{default}:ready', 1);
 --- error_code: 503
 --- response_body chomp
-{"status":"not_ready","redis":true,"keys":true,"pools":[{"pool":"default","ready":true,"worker":false}]}
+{"status":"not_ready","redis":true,"keys":true,"revocations":true,"pools":[{"pool":"default","ready":true,"worker":false}]}
 
 
 
@@ -107,7 +107,7 @@ $::Serve->('default');
 ::redis_stop();
 --- error_code: 503
 --- response_body chomp
-{"status":"not_ready","redis":false,"keys":true,"pools":[{"pool":"default","ready":false,"worker":false}]}
+{"status":"not_ready","redis":false,"keys":true,"revocations":true,"pools":[{"pool":"default","ready":false,"worker":false}]}
 
 
 
@@ -148,7 +148,7 @@ $::Serve->('first', 'second');
 --- request
 GET /both
 --- response_body chomp
-{"status":"ready","redis":true,"keys":true,"pools":[{"pool":"first","ready":true,"worker":true},{"pool":"second","ready":true,"worker":true}]}
+{"status":"ready","redis":true,"keys":true,"revocations":true,"pools":[{"pool":"first","ready":true,"worker":true},{"pool":"second","ready":true,"worker":true}]}
 
 
 
@@ -159,7 +159,7 @@ $::Serve->('first');
 GET /both
 --- error_code: 503
 --- response_body chomp
-{"status":"not_ready","redis":true,"keys":true,"pools":[{"pool":"first","ready":true,"worker":true},{"pool":"second","ready":false,"worker":false}]}
+{"status":"not_ready","redis":true,"keys":true,"revocations":true,"pools":[{"pool":"first","ready":true,"worker":true},{"pool":"second","ready":false,"worker":false}]}
 
 
 

@@ -46,6 +46,7 @@ struct convo_command {
 extern const convo_command_t convo_command_init;
 extern const convo_command_t convo_command_reports;
 extern const convo_command_t convo_command_ban;
+extern const convo_command_t convo_command_revoke;
 extern const convo_command_t convo_command_dead;
 extern const convo_command_t convo_command_export;
 

@@ -44,6 +44,7 @@ static const convo_command_t *const commands[] = {
     &convo_command_init,
     &convo_command_reports,
     &convo_command_ban,
+    &convo_command_revoke,
     &convo_command_dead,
     &convo_command_export,
 };

@@ -8,6 +8,10 @@
 -- returns   list: the next cursor ("0": that was all), then members, each with
 --           when it was revoked (ms)
 
+--@include expect
+
+expect({zset = {KEYS[1]}})
+
 local page = redis.call('ZSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
 local list = {page[1]}
 

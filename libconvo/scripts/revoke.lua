@@ -24,6 +24,8 @@ if is_revoked(KEYS[1], ARGV[3], ARGV[4], ARGV[5]) then
     return {'revoked'}
 end
 
+expect({zset = {KEYS[1]}})
+
 redis.call('ZADD', KEYS[1], 'GT', now, member)
 
 if lifetime_ms > 0 then

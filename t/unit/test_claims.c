@@ -259,6 +259,36 @@ a_subject_is_a_name(void **state)
 
 
 static void
+a_sign_in_is_named_by_its_first_token(void **state)
+{
+    static const struct {
+        const char *json;
+        const char *sign_in; /* "": none */
+    } cases[] = {
+        { "{\"origin_jti\":\"o\",\"jti\":\"j\"}", "o" },
+        { "{\"jti\":\"j\"}", "j" },
+        { "{\"origin_jti\":\"\",\"jti\":\"j\"}", "j" },
+        { "{\"origin_jti\":7,\"jti\":\"j\"}", "j" },
+        { "{\"origin_jti\":\"a\\nb\",\"jti\":\"j\"}", "j" },
+        { "{\"origin_jti\":null,\"jti\":[\"j\"]}", "" },
+        { "{}", "" },
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        convo_fault_e fault;
+        convo_claims_t *claims = claims_of(cases[i].json, &fault);
+        convo_text_t sign_in = convo_claims_sign_in(claims);
+
+        assert_int_equal(sign_in.len, strlen(cases[i].sign_in));
+        assert_memory_equal(sign_in.data, cases[i].sign_in, sign_in.len);
+        convo_claims_free(claims);
+    }
+}
+
+
+static void
 required_claims_hold_as_json(void **state)
 {
     static const struct {
@@ -490,6 +520,7 @@ main(void)
         cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(a_subject_is_a_name),
         cmocka_unit_test(ids_and_scopes_are_texts),
+        cmocka_unit_test(a_sign_in_is_named_by_its_first_token),
         cmocka_unit_test(required_claims_hold_as_json),
         cmocka_unit_test(an_unverified_address_is_not_verified),
         cmocka_unit_test(a_provider_counts_only_by_its_identity),

@@ -98,7 +98,7 @@ test('a wrong command line is 2, with the usage', () => {
 
 test('every command tells its usage, and stands in the list of them', () => {
   const { stdout: list } = run('--help');
-  for (const name of ['init', 'reports', 'ban', 'dead']) {
+  for (const name of ['init', 'reports', 'ban', 'revoke', 'dead']) {
     assert.match(list, new RegExp(`^  ${name} +[a-z]`, 'm'));
     const { status, stdout, stderr } = run(name, '--help');
     assert.deepEqual([status, stderr], [0, '']);

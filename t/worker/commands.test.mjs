@@ -160,6 +160,12 @@ test('a wrong line is 2, tells why, and touches nothing', async () => {
     [['reports', '--format', 'xml'], /--format "xml": expected jsonl or csv/],
     [['reports', '-s'], /unknown option "-s"/],
     [['reports', '--sinc', '1h'], /unknown option "--sinc"/],
+    [['revoke'], /expected one user/],
+    [['revoke', 'ann', 'bob'], /expected one user/],
+    [['revoke', ''], /expected a user of 1 to 255 bytes of UTF-8/],
+    [['revoke', 'x'.repeat(256)], /expected a user of 1 to 255 bytes/],
+    [['revoke', 'ann', '--sign-in', ''], /--sign-in: expected 1 to 255 bytes/],
+    [['revoke', 'ann', '--sign-in', 'x'.repeat(256)], /--sign-in: expected/],
     [['ban'], /expected one user/],
     [['ban', 'ann', 'bob', '--lift'], /expected one user/],
     [['ban', '', '--lift'], /expected a user of 1 to 255 bytes of UTF-8/],
@@ -186,7 +192,7 @@ test('a wrong line is 2, tells why, and touches nothing', async () => {
     const { status, stdout, stderr } = await run(args);
     assert.deepEqual([status, stdout], [2, ''], args.join(' '));
     assert.match(stderr, why);
-    assert.match(stderr, /^Usage: convo-worker \[-c FILE\] (reports|export|ban|dead) /m);
+    assert.match(stderr, /^Usage: convo-worker \[-c FILE\] (reports|export|ban|revoke|dead) /m);
   }
 });
 
@@ -283,6 +289,59 @@ test('export: the tables for Athena have its columns, in order', () => {
     names.map((name) => [name.toLowerCase(),
       /^(session|user)/.test(name) ? 'string' : 'bigint']));
   }
+});
+
+// --- revoke
+
+test('revoke: all of a user until now, in each pool and the feed',
+  async () => {
+    await pool.open();
+    const before = await pool.now();
+    const [line] = lines(await done(['revoke', 'ann']));
+    assert.deepEqual(line, { userId: 'ann', signIn: '' });
+    for (const key of [pool.key('revoked'), '{convo}:revoked']) {
+      assert.deepEqual(await client.zrange(key, 0, -1), ['s:ann']);
+      assert.ok(await client.zscore(key, 's:ann') >= before);
+    }
+    const old = pool.as('any', Math.floor(before / 1000) - 60);
+    assert.equal((await old.join('ann')).status, 'revoked');
+    assert.equal((await old.join('bob')).status, 'ok');
+  });
+
+test('revoke: one sign-in; repeated it is done again, and told', async () => {
+  await pool.open();
+  const listener = client.duplicate();
+  const heard = [];
+  listener.on('message', (channel, text) => heard.push([channel, text]));
+  await listener.subscribe('{convo}:revoked');
+  for (const args of [['ann', '--sign-in', 'one'], ['--sign-in=one', 'ann']]) {
+    const [line] = lines(await done(['revoke', ...args]));
+    assert.deepEqual(line, { userId: 'ann', signIn: 'one' });
+  }
+  const at = await client.zscore('{convo}:revoked', 'j:one');
+  await listener.ping();
+  listener.disconnect();
+  assert.equal(heard.length, 2);
+  assert.deepEqual(heard[1], ['{convo}:revoked', `${at} j:one`]);
+  const now = Math.floor(await pool.now() / 1000);
+  assert.equal((await pool.as('one', now).join('ann')).status, 'revoked');
+  assert.equal((await pool.as('two', now).join('ann')).status, 'ok');
+});
+
+test('revoke: forgets nothing, as it does not know how long they count',
+  async () => {
+    await client.zadd('{convo}:revoked', 1, 'j:old');
+    await done(['revoke', 'ann']);
+    assert.deepEqual(await client.zrange('{convo}:revoked', 0, -1),
+      ['j:old', 's:ann']);
+  });
+
+test('revoke: a damaged key is told, and the others have it', async () => {
+  await client.set(pool.key('revoked'), 'a string');
+  const { status, stdout, stderr } = await run(['revoke', 'ann']);
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.match(stderr, /revoke: default: .*DAMAGED revoked holds a string/);
+  assert.deepEqual(await client.zrange('{convo}:revoked', 0, -1), ['s:ann']);
 });
 
 // --- ban

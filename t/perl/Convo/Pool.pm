@@ -112,6 +112,26 @@ sub key ($kind, $id = undef) {
     return defined $id ? "{default}:$kind:$id" : "{default}:$kind";
 }
 
+# Has NGINX, with master_on(), begin with new processes, and returns when the
+# old ones have ended, or are to and still have streams.
+sub reload () {
+    my $root = Test::Nginx::Util::server_root();
+    open my $in, '<', "$root/logs/nginx.pid" or die "no pid: $!\n";
+    my ($master) = readline($in) =~ /(\d+)/;
+    my %old = map { $_ => 1 } children_of($master);
+    kill 'HUP', $master;
+    my $deadline = time + 10;
+    sleep 0.02 until time > $deadline
+        || grep({ !$old{$_} } children_of($master))
+            && !grep({ $old{$_} } children_of($master));
+    return;
+}
+
+sub children_of ($pid) {
+    open my $in, '<', "/proc/$pid/task/$pid/children" or return;
+    return split ' ', readline($in) // '';
+}
+
 # The user's hash, or one field of it.
 sub user ($sub, $field = undef) {
     return redis('HGET', key('user', $sub), $field) if defined $field;
