@@ -218,6 +218,91 @@ convo_claims_get(const convo_claims_t *claims, const char *name, size_t len)
     return convo_value_member(claims->values, name, len);
 }
 
+static void
+convo_claims_advance(convo_text_t *path, size_t n)
+{
+    path->data += n;
+    path->len -= n;
+}
+
+/* The member whose name the path begins with; takes it off the path. */
+static const convo_value_t *
+convo_claims_find_member(const convo_value_t *object, convo_text_t *path)
+{
+    size_t n = path->len;
+    const convo_value_t *member;
+
+    for (;;) {
+        member = convo_value_member(object, path->data, n);
+
+        if (member != NULL) {
+            convo_claims_advance(path, n);
+            return member;
+        }
+
+        do {
+            if (n == 0) {
+                return NULL;
+            }
+        } while (path->data[--n] != '.');
+    }
+}
+
+/* The element whose number the path begins with; takes that off the path. */
+static const convo_value_t *
+convo_claims_find_element(const convo_value_t *array, convo_text_t *path)
+{
+    const convo_value_t *element = NULL;
+    size_t index = 0;
+    size_t n = 0;
+
+    while (n < path->len && path->data[n] >= '0' && path->data[n] <= '9'
+           && index < CONVO_CLAIMS_COUNT_MAX) {
+        index = index * 10 + (size_t) (path->data[n] - '0');
+        n++;
+    }
+
+    if (n == 0 || (n > 1 && path->data[0] == '0')
+        || index >= convo_value_count(array)) {
+        return NULL;
+    }
+
+    for (size_t i = 0; i <= index; i++) {
+        element = convo_value_next(array, element);
+    }
+
+    convo_claims_advance(path, n);
+
+    return element;
+}
+
+const convo_value_t *
+convo_claims_find(const convo_claims_t *claims, const convo_text_t *path)
+{
+    convo_text_t rest = *path;
+    const convo_value_t *value = convo_claims_find_member(claims->values,
+                                                          &rest);
+
+    while (value != NULL && rest.len > 0) {
+        if (rest.data[0] != '.') {
+            return NULL;
+        }
+
+        convo_claims_advance(&rest, 1);
+
+        if (value == claims->known[CONVO_CLAIMS_IDENTITIES]
+            && claims->identities != NULL) {
+            value = claims->identities;
+        }
+
+        value = convo_value_type(value) == CONVO_VALUE_ARRAY
+                    ? convo_claims_find_element(value, &rest)
+                    : convo_claims_find_member(value, &rest);
+    }
+
+    return value;
+}
+
 int64_t
 convo_claims_expires(const convo_claims_t *claims)
 {

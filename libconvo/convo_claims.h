@@ -16,6 +16,7 @@
 
 #include "convo_document.h"
 #include "convo_fault.h"
+#include "convo_require.h"
 #include "convo_text.h"
 
 #if (__GNUC__ >= 4)
@@ -61,16 +62,21 @@ const convo_value_t *convo_claims_root(const convo_claims_t *claims);
 const convo_value_t *convo_claims_get(const convo_claims_t *claims,
                                       const char *name, size_t len);
 
+/*
+ * The claim that a path names: "address.country" is the "country" in the
+ * object "address", "identities.0.userId" is in the first element of a list.
+ * Names may have dots themselves; of those that the path can begin with the
+ * longest that is there counts, so "https://x.y/role" is found as it is.
+ * "identities" that was sent as JSON text is looked into as if it were none.
+ * NULL when there is no such claim.
+ */
+const convo_value_t *convo_claims_find(const convo_claims_t *claims,
+                                       const convo_text_t *path);
+
 typedef enum {
     CONVO_CLAIMS_USE_ID = 1,
     CONVO_CLAIMS_USE_ACCESS = 2,
 } convo_claims_use_e;
-
-/* "name=value" of convo_auth_require */
-typedef struct {
-    const char *name; /* NUL terminated */
-    convo_text_t value;
-} convo_claims_require_t;
 
 /* What a location asks for; the arrays belong to the caller. */
 typedef struct {
@@ -80,7 +86,7 @@ typedef struct {
     unsigned uses; /* accepted CONVO_CLAIMS_USE_*, or-ed */
     const convo_text_t *providers;
     size_t nproviders; /* 0: any */
-    const convo_claims_require_t *requires;
+    const convo_require_t *requires;
     size_t nrequires;
     int64_t leeway_s;
 } convo_claims_rules_t;
@@ -90,13 +96,17 @@ typedef struct {
  * required claims and identity provider (403).  Returns the first fault, or
  * CONVO_FAULT_NONE.
  *
+ *   edge     asked where a require is of an expression or of variables; may
+ *            be NULL where none is
  *   now_s    epoch seconds
  *
  * A token is expired when now - leeway >= exp, and not yet valid when
- * now + leeway < nbf or iat; "exp" must be there, the others need not.
+ * now + leeway < nbf or iat; "exp" must be there, the others need not.  Cheap:
+ * allocates nothing.
  */
 convo_fault_e convo_claims_check(const convo_claims_t *claims,
                                  const convo_claims_rules_t *rules,
+                                 const convo_require_edge_t *edge,
                                  int64_t now_s);
 
 /* "exp" in epoch seconds, rounded down; 0 when there is no such number. */

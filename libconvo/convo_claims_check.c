@@ -9,8 +9,6 @@
 
 #include "convo_claims.h"
 
-#include <string.h>
-
 #include "convo_claims_private.h"
 
 static bool
@@ -110,44 +108,23 @@ convo_claims_check_times(const convo_claims_t *claims,
     return convo_claims_check_past(claims->times[CONVO_CLAIMS_IAT], latest_s);
 }
 
-/* Numbers and booleans are compared by their JSON spelling. */
-static bool
-convo_claims_holds(const convo_value_t *claim, const convo_text_t *value)
-{
-    const convo_value_t *member = NULL;
-    convo_text_t text;
-
-    if (convo_value_type(claim) == CONVO_VALUE_NULL) {
-        return false;
-    }
-
-    while ((member = convo_value_next(claim, member)) != NULL) {
-        if (convo_value_type(claim) == CONVO_VALUE_ARRAY
-            && convo_value_is(member, value->data, value->len)) {
-            return true;
-        }
-    }
-
-    text = convo_value_text(claim);
-
-    return text.data != NULL && text.len == value->len
-           && memcmp(text.data, value->data, value->len) == 0;
-}
-
 static convo_fault_e
 convo_claims_check_require(const convo_claims_t *claims,
-                           const convo_claims_require_t *require)
+                           const convo_require_t *require,
+                           const convo_require_edge_t *edge)
 {
-    const convo_value_t *claim = convo_claims_get(claims, require->name,
-                                                  strlen(require->name));
+    const convo_value_t *claim = convo_claims_find(claims, &require->path);
 
-    if (claim != NULL && convo_claims_holds(claim, &require->value)) {
+    switch (convo_require_check(require, claim, edge)) {
+    case CONVO_REQUIRE_HOLDS:
         return CONVO_FAULT_NONE;
+    case CONVO_REQUIRE_FAILS:
+        return convo_require_is_email(require)
+                   ? CONVO_FAULT_EMAIL_NOT_VERIFIED
+                   : CONVO_FAULT_REQUIRED_CLAIM;
+    default:
+        return CONVO_FAULT_INTERNAL;
     }
-
-    return strcmp(require->name, "email_verified") == 0
-               ? CONVO_FAULT_EMAIL_NOT_VERIFIED
-               : CONVO_FAULT_REQUIRED_CLAIM;
 }
 
 /* Only the "providerName" of an element of "identities" counts. */
@@ -213,13 +190,14 @@ convo_claims_check_token(const convo_claims_t *claims,
 
 convo_fault_e
 convo_claims_check(const convo_claims_t *claims,
-                   const convo_claims_rules_t *rules, int64_t now_s)
+                   const convo_claims_rules_t *rules,
+                   const convo_require_edge_t *edge, int64_t now_s)
 {
     convo_fault_e fault = convo_claims_check_token(claims, rules, now_s);
 
     for (size_t i = 0; fault == CONVO_FAULT_NONE && i < rules->nrequires;
          i++) {
-        fault = convo_claims_check_require(claims, &rules->requires[i]);
+        fault = convo_claims_check_require(claims, &rules->requires[i], edge);
     }
 
     if (fault == CONVO_FAULT_NONE) {

@@ -82,6 +82,7 @@ ngx_http_convo_auth_check_use(ngx_conf_t *cf,
     const ngx_http_convo_auth_loc_conf_t *conf)
 {
     ngx_uint_t                 i;
+    const convo_require_t     *require;
     ngx_http_core_loc_conf_t  *clcf;
 
     if (!(conf->uses & CONVO_CLAIMS_USE_ACCESS)) {
@@ -90,7 +91,9 @@ ngx_http_convo_auth_check_use(ngx_conf_t *cf,
 
     for (i = 0; i < conf->rules.nrequires; i++) {
 
-        if (ngx_strcmp(conf->rules.requires[i].name, "email_verified") != 0) {
+        require = &conf->rules.requires[i];
+
+        if (!convo_require_is_email(require)) {
             continue;
         }
 
@@ -100,8 +103,7 @@ ngx_http_convo_auth_check_use(ngx_conf_t *cf,
                       "\"convo_auth_require email_verified=%*s\" in location "
                       "\"%V\" cannot hold for access tokens, expected "
                       "\"convo_auth_token_use id\"",
-                      conf->rules.requires[i].value.len,
-                      conf->rules.requires[i].value.data, &clcf->name);
+                      require->value.len, require->value.data, &clcf->name);
 
         return NGX_CONF_ERROR;
     }

@@ -283,54 +283,6 @@ invalid:
 
 
 char *
-ngx_http_convo_auth_set_require(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
-
-    u_char                  *equal;
-    ngx_str_t               *value;
-    ngx_uint_t               i;
-    convo_claims_require_t  *require;
-
-    if (alcf->requires == NGX_CONF_UNSET_PTR) {
-        alcf->requires = ngx_array_create(cf->pool, 2,
-                                          sizeof(convo_claims_require_t));
-        if (alcf->requires == NGX_CONF_UNSET_PTR) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        equal = (u_char *) ngx_strchr(value[i].data, '=');
-
-        if (equal == NULL || equal == value[i].data) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid value \"%V\" in \"%V\", expected "
-                               "\"CLAIM=VALUE\"", &value[i], &cmd->name);
-            return NGX_CONF_ERROR;
-        }
-
-        require = ngx_array_push(alcf->requires);
-        if (require == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *equal = '\0';
-
-        require->name = (char *) value[i].data;
-        require->value.data = (char *) equal + 1;
-        require->value.len = value[i].data + value[i].len - (equal + 1);
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-char *
 ngx_http_convo_auth_set_leeway(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_convo_auth_loc_conf_t  *alcf = conf;

@@ -37,7 +37,7 @@ static void ngx_http_convo_auth_count(convo_fault_e fault);
 static convo_fault_e ngx_http_convo_auth_start(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
 static ngx_uint_t ngx_http_convo_auth_can_ask(ngx_http_request_t *r);
-static convo_fault_e ngx_http_convo_auth_check_claims(
+static convo_fault_e ngx_http_convo_auth_check_claims(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
 static ngx_int_t ngx_http_convo_auth_check_revocation(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
@@ -296,7 +296,7 @@ ngx_http_convo_auth_decide(ngx_http_request_t *r,
     }
 
     if (fault == CONVO_FAULT_NONE) {
-        fault = ngx_http_convo_auth_check_claims(ctx);
+        fault = ngx_http_convo_auth_check_claims(r, ctx);
     }
 
     if (fault == CONVO_FAULT_NONE) {
@@ -432,12 +432,17 @@ ngx_http_convo_auth_can_ask(ngx_http_request_t *r)
 
 
 static convo_fault_e
-ngx_http_convo_auth_check_claims(ngx_http_convo_auth_ctx_t *ctx)
+ngx_http_convo_auth_check_claims(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx)
 {
-    convo_text_t   sign_in;
-    convo_fault_e  fault;
+    convo_text_t          sign_in;
+    convo_fault_e         fault;
+    convo_require_edge_t  edge;
 
-    fault = convo_claims_check(ctx->claims, &ctx->conf->rules, ngx_time());
+    ngx_http_convo_auth_require_edge(r, &edge);
+
+    fault = convo_claims_check(ctx->claims, &ctx->conf->rules, &edge,
+                               ngx_time());
     if (fault != CONVO_FAULT_NONE) {
         return fault;
     }

@@ -19,10 +19,6 @@ static ngx_int_t ngx_http_convo_auth_error_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_convo_auth_cache_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_convo_auth_claim_text(ngx_http_request_t *r,
-    const convo_value_t *claim, ngx_str_t *text);
 
 static ngx_int_t ngx_http_convo_auth_add_variables(ngx_conf_t *cf);
 static void *ngx_http_convo_auth_create_main_conf(ngx_conf_t *cf);
@@ -268,85 +264,6 @@ ngx_http_convo_auth_cache_variable(ngx_http_request_t *r,
 
     ngx_http_convo_set_variable(v, ctx && ctx->seen ? &words[ctx->seen]
                                                     : NULL);
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_str_t                  *name = (ngx_str_t *) data;
-
-    size_t                      prefix;
-    ngx_str_t                   text;
-    const convo_value_t        *claim;
-    ngx_http_convo_auth_ctx_t  *ctx;
-
-    ngx_str_null(&text);
-
-    if (ngx_http_convo_auth_user(r)) {
-
-        ctx = ngx_http_convo_auth_ctx(r);
-        prefix = sizeof("convo_claim_") - 1;
-
-        claim = convo_claims_by_folded_name(ctx->claims,
-                                            (char *) name->data + prefix,
-                                            name->len - prefix);
-
-        if (claim
-            && ngx_http_convo_auth_claim_text(r, claim, &text) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    ngx_http_convo_set_variable(v, text.data ? &text : NULL);
-
-    return NGX_OK;
-}
-
-
-/*
- * A string as it is, anything else as JSON.  Left alone, which is the empty
- * variable, for null and for text with a control character: such a text
- * could end a header line upstream.
- */
-
-static ngx_int_t
-ngx_http_convo_auth_claim_text(ngx_http_request_t *r,
-    const convo_value_t *claim, ngx_str_t *text)
-{
-    ngx_str_t      value;
-    convo_text_t   string;
-
-    switch (convo_value_type(claim)) {
-
-    case CONVO_VALUE_NULL:
-        return NGX_OK;
-
-    case CONVO_VALUE_ARRAY:
-    case CONVO_VALUE_OBJECT:
-        value.len = convo_value_json(claim, NULL);
-        value.data = ngx_pnalloc(r->pool, value.len);
-
-        if (value.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        (void) convo_value_json(claim, (char *) value.data);
-        break;
-
-    default:
-        string = convo_value_text(claim);
-        value.data = (u_char *) string.data;
-        value.len = string.len;
-    }
-
-    if (!convo_claims_has_control((char *) value.data, value.len)) {
-        *text = value;
-    }
-
     return NGX_OK;
 }
 

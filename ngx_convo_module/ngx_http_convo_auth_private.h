@@ -5,6 +5,8 @@
  *   _auth_module.c   directives, contexts, variables
  *   _auth_conf.c     what the directives mean, and how they inherit
  *   _auth_provider.c several issuers, of which each token has one
+ *   _auth_require.c  claims that a location requires
+ *   _auth_claim.c    claims as variables
  *   _auth_check.c    what a location as a whole must have, and must not
  *   _auth_decide.c   the decision for a request, and its enforcement
  *   _auth_verify.c   from a token to its verified claims
@@ -118,7 +120,7 @@ typedef struct {
     ngx_str_t                     from_cookie;
     ngx_str_t                     from_query;
 
-    ngx_array_t                  *requires;   /* convo_claims_require_t */
+    ngx_array_t                  *requires;   /* convo_require_t */
     ngx_array_t                  *providers;  /* convo_text_t */
     time_t                        leeway;
 
@@ -189,8 +191,6 @@ char *ngx_http_convo_auth_set_algorithms(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_convo_auth_set_token(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_convo_auth_set_require(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 char *ngx_http_convo_auth_set_provider(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_convo_auth_set_leeway(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -207,6 +207,24 @@ char *ngx_http_convo_auth_make_whole(ngx_conf_t *cf,
 
 char *ngx_http_convo_auth_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+
+
+/* _auth_require.c */
+
+/* The setter of convo_auth_require. */
+char *ngx_http_convo_auth_set_require(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Whom convo_claims_check() shall ask within this request. */
+void ngx_http_convo_auth_require_edge(ngx_http_request_t *r,
+    convo_require_edge_t *edge);
+
+
+/* _auth_claim.c */
+
+/* The handler of $convo_claim_NAME; data is the variable's whole name. */
+ngx_int_t ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 
 
 /* _auth_check.c */

@@ -97,7 +97,7 @@ invalid value "email_verified" in "convo_auth_require", expected "CLAIM=VALUE"
 --- config
     convo_auth_require =true;
 --- error_log
-invalid value "=true" in "convo_auth_require", expected "CLAIM=VALUE"
+invalid value "=true" in "convo_auth_require", expected "CLAIM=VALUE", "CLAIM!=VALUE" or "CLAIM~REGEX"
 
 
 

@@ -18,8 +18,14 @@
 
 static const convo_text_t clients[] = { TEXT("c1"), TEXT("c2") };
 static const convo_text_t providers[] = { TEXT("Google") };
-static const convo_claims_require_t require = { "email_verified",
-                                                TEXT("true") };
+static const char *const requires[] = {
+    "email_verified=true", "age?!=18", "identities.0.providerName?~o",
+    "a.b?=$x", "a?!=null", "cognito:groups?!=\"banned\"",
+};
+
+#define REQUIRES (sizeof(requires) / sizeof(requires[0]))
+
+static convo_require_t parsed[REQUIRES];
 static const convo_claims_rules_t rules = {
     .issuer = TEXT("https://i"),
     .clients = clients,
@@ -27,10 +33,50 @@ static const convo_claims_rules_t rules = {
     .uses = CONVO_CLAIMS_USE_ID | CONVO_CLAIMS_USE_ACCESS,
     .providers = providers,
     .nproviders = 1,
-    .requires = &require,
-    .nrequires = 1,
+    .requires = parsed,
+    .nrequires = REQUIRES,
     .leeway_s = 60,
 };
+
+
+static bool
+value(void *request, const convo_require_t *require, convo_text_t *text)
+{
+    (void) request;
+    MUST(require->edge != NULL);
+    *text = (convo_text_t)TEXT("x");
+
+    return true;
+}
+
+
+static bool
+matches(void *request, const convo_require_t *require,
+        const convo_text_t *text)
+{
+    (void) request;
+    (void) require;
+
+    return memchr(text->data, 'o', text->len) != NULL;
+}
+
+
+static const convo_require_edge_t edge = { value, matches, NULL };
+
+
+/* Once, before the first input. */
+static void
+prepare(void)
+{
+    for (size_t i = 0; i < REQUIRES; i++) {
+        convo_text_t text = { requires[i], strlen(requires[i]) };
+
+        MUST(convo_require_parse(&parsed[i], &text));
+    }
+
+    parsed[3].type = CONVO_REQUIRE_TEXT;
+    parsed[3].edge = &edge;
+}
 
 
 /* "HEADER.CLAIMS.AA", exactly as long as it is. */
@@ -74,7 +120,7 @@ decide(const input_text_t *token)
         return;
     }
 
-    if (convo_claims_check(claims, &rules, NOW) == CONVO_FAULT_NONE) {
+    if (convo_claims_check(claims, &rules, &edge, NOW) == CONVO_FAULT_NONE) {
         MUST(convo_claims_subject(claims) != NULL);
         MUST(convo_claims_expires(claims) >= NOW - rules.leeway_s);
     }
@@ -90,6 +136,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     input_t input = { data, len };
     input_text_t line = input_line(&input);
     input_text_t rest = input_rest(&input);
+
+    if (parsed[0].path.len == 0) {
+        prepare();
+    }
 
     if (rest.len == 0) {
         decide(&line);

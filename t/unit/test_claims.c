@@ -83,7 +83,7 @@ check(const convo_claims_rules_t *rules, const char *members)
     claims = claims_of(text, &fault);
     assert_int_equal(fault, CONVO_FAULT_NONE);
 
-    fault = convo_claims_check(claims, rules, NOW);
+    fault = convo_claims_check(claims, rules, NULL, NOW);
 
     convo_claims_free(claims);
     json_decref(json);
@@ -288,57 +288,119 @@ a_sign_in_is_named_by_its_first_token(void **state)
 }
 
 
-static void
-required_claims_hold_as_json(void **state)
+/* The rules of the plain location that also requires this. */
+static convo_claims_rules_t
+requiring(const char *text, convo_require_t *require)
 {
-    static const struct {
-        convo_claims_require_t require;
-        const char *holds;
-        const char *fails;
-    } cases[] = {
-        { { "a", TEXT("x") }, "{\"a\":\"x\"}", "{\"a\":\"X\"}" },
-        { { "a", TEXT("x") }, "{\"a\":[\"y\",\"x\"]}", "{\"a\":[\"y\"]}" },
-        { { "a", TEXT("x") }, "{\"a\":\"x\"}", "{\"a\":{\"x\":1}}" },
-        { { "a", TEXT("true") }, "{\"a\":true}", "{\"a\":1}" },
-        { { "a", TEXT("false") }, "{\"a\":false}", "{\"a\":null}" },
-        { { "a", TEXT("15") }, "{\"a\":15}", "{\"a\":15.0}" },
-        { { "a", TEXT("-9223372036854775808") },
-          "{\"a\":-9223372036854775808}", "{}" },
-        { { "a", TEXT("") }, "{\"a\":\"\"}", "{}" },
+    convo_text_t view = { text, strlen(text) };
+    convo_claims_rules_t rules = plain;
+
+    assert_true(convo_require_parse(require, &view));
+    rules.requires = require;
+    rules.nrequires = 1;
+
+    return rules;
+}
+
+
+static void
+required_claims_hold(void **state)
+{
+    static const char *const cases[][3] = {
+        { "a=x", "{\"a\":\"x\"}", "{\"a\":\"X\"}" },
+        { "a=x", "{\"a\":[\"y\",\"x\"]}", "{}" },
+        { "a!=x", "{\"a\":\"y\"}", "{}" },
+        { "a.b=1", "{\"a\":{\"b\":1}}", "{\"a.c\":1}" },
     };
+    convo_require_t require;
 
     (void) state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        convo_claims_rules_t rules = plain;
+        convo_claims_rules_t rules = requiring(cases[i][0], &require);
 
-        rules.requires = &cases[i].require;
-        rules.nrequires = 1;
-
-        assert_int_equal(check(&rules, cases[i].holds), CONVO_FAULT_NONE);
-        assert_int_equal(check(&rules, cases[i].fails),
+        assert_int_equal(check(&rules, cases[i][1]), CONVO_FAULT_NONE);
+        assert_int_equal(check(&rules, cases[i][2]),
                          CONVO_FAULT_REQUIRED_CLAIM);
     }
 }
 
 
 static void
+a_value_that_nobody_can_tell_is_our_fault(void **state)
+{
+    convo_require_t require;
+    convo_claims_rules_t rules = requiring("a=$x", &require);
+
+    (void) state;
+
+    require.edge = &require;
+    assert_int_equal(check(&rules, "{\"a\":\"x\"}"), CONVO_FAULT_INTERNAL);
+    assert_int_equal(check(&rules, "{}"), CONVO_FAULT_REQUIRED_CLAIM);
+}
+
+
+static void
+a_path_finds_what_is_inside(void **state)
+{
+    static const char text[] =
+        "{\"address\":{\"country\":\"DE\",\"a.b\":{\"c\":1}},\"x.y\":2,"
+        "\"x\":{\"y\":3,\"z\":4},\"https://x.y/role\":\"r\","
+        "\"l\":[\"a\",{\"n\":[5]}],\"\":{\"\":6},"
+        "\"identities\":\"[{\\\"providerName\\\":\\\"Google\\\"}]\"}";
+    static const char *const found[][2] = {
+        { "address.country", "DE" }, { "address.a.b.c", "1" },
+        { "x.y", "2" }, { "x.z", "4" }, { "https://x.y/role", "r" },
+        { "l.0", "a" }, { "l.1.n.0", "5" }, { ".", "6" },
+        { "identities.0.providerName", "Google" },
+    };
+    static const char *const missing[] = {
+        "address.city", "address.country.x", "address.", "country", "l.2",
+        "l.00", "l.01", "l.-1", "l.", "l.0x", "l.a", "l.18446744073709551616",
+        "l.0.0", "x.y.z", "identities.1.providerName", "..", "address..a",
+    };
+    convo_fault_e fault;
+    convo_claims_t *claims = claims_of(text, &fault);
+
+    (void) state;
+
+    assert_int_equal(fault, CONVO_FAULT_NONE);
+
+    for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
+        convo_text_t path = { found[i][0], strlen(found[i][0]) };
+        convo_text_t value = convo_value_text(convo_claims_find(claims,
+                                                                &path));
+
+        assert_non_null(value.data);
+        assert_int_equal(value.len, strlen(found[i][1]));
+        assert_memory_equal(value.data, found[i][1], value.len);
+    }
+
+    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
+        convo_text_t path = { missing[i], strlen(missing[i]) };
+
+        if (convo_claims_find(claims, &path) != NULL) {
+            fail_msg("%s is found", missing[i]);
+        }
+    }
+
+    convo_claims_free(claims);
+}
+
+
+static void
 an_unverified_address_is_not_verified(void **state)
 {
-    static const convo_claims_require_t verified = { "email_verified",
-                                                     TEXT("true") };
     static const char *const bad[] = {
         "{}", "{\"email_verified\":false}", "{\"email_verified\":1}",
         "{\"email_verified\":\"True\"}", "{\"email_verified\":\"1\"}",
         "{\"email_verified\":null}", "{\"email_verified\":\"false\"}",
         "{\"Email_Verified\":true}",
     };
-    convo_claims_rules_t rules = plain;
+    convo_require_t require;
+    convo_claims_rules_t rules = requiring("email_verified=true", &require);
 
     (void) state;
-
-    rules.requires = &verified;
-    rules.nrequires = 1;
 
     assert_int_equal(check(&rules, "{\"email_verified\":true}"),
                      CONVO_FAULT_NONE);
@@ -394,14 +456,10 @@ a_provider_counts_only_by_its_identity(void **state)
 static void
 a_tokens_own_faults_come_before_a_refusal(void **state)
 {
-    static const convo_claims_require_t verified = { "email_verified",
-                                                     TEXT("true") };
-    convo_claims_rules_t rules = plain;
+    convo_require_t require;
+    convo_claims_rules_t rules = requiring("email_verified=true", &require);
 
     (void) state;
-
-    rules.requires = &verified;
-    rules.nrequires = 1;
     rules.providers = providers;
     rules.nproviders = 1;
 
@@ -522,6 +580,9 @@ main(void)
         cmocka_unit_test(ids_and_scopes_are_texts),
         cmocka_unit_test(a_sign_in_is_named_by_its_first_token),
         cmocka_unit_test(required_claims_hold_as_json),
+        cmocka_unit_test(required_claims_hold),
+        cmocka_unit_test(a_value_that_nobody_can_tell_is_our_fault),
+        cmocka_unit_test(a_path_finds_what_is_inside),
         cmocka_unit_test(an_unverified_address_is_not_verified),
         cmocka_unit_test(a_provider_counts_only_by_its_identity),
         cmocka_unit_test(a_tokens_own_faults_come_before_a_refusal),
