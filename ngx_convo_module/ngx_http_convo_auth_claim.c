@@ -1,6 +1,7 @@
 
 /*
- * Claims as variables: $convo_claim_NAME.
+ * Claims as variables: $convo_claim_NAME, and those that convo_claim_set
+ * makes for claims inside other claims.
  *
  * A variable does no I/O and decides nothing: where sign-in is off or has
  * not passed all of them are empty.  None ever carries a control character,
@@ -13,8 +14,70 @@
 
 static ngx_int_t ngx_http_convo_auth_set_claim(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, const convo_value_t *claim);
+static ngx_int_t ngx_http_convo_auth_path_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_convo_auth_claim_text(ngx_http_request_t *r,
     const convo_value_t *claim, ngx_str_t *text);
+
+
+/*
+ * The variable is this one alone: NGINX refuses "set" or "map" of the same
+ * name after it, and here those before it are.
+ */
+
+char *
+ngx_http_convo_auth_claim_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t            *value, name;
+    convo_text_t         *path;
+    ngx_http_variable_t  *var;
+
+    value = cf->args->elts;
+
+    if (value[1].len < 2 || value[1].data[0] != '$') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\", expected the "
+                           "name of a variable, as \"$country\"",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (value[2].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "empty value \"\" in \"%V\", expected the path of "
+                           "a claim, as \"address.country\"", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    name.data = value[1].data + 1;
+    name.len = value[1].len - 1;
+
+    var = ngx_http_add_variable(cf, &name, NGX_HTTP_VAR_NOCACHEABLE);
+    if (var == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (var->get_handler) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the variable \"%V\" in \"%V\" has a value "
+                           "already, expected another name",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    path = ngx_palloc(cf->pool, sizeof(convo_text_t));
+    if (path == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    path->data = (char *) value[2].data;
+    path->len = value[2].len;
+
+    var->get_handler = ngx_http_convo_auth_path_variable;
+    var->data = (uintptr_t) path;
+
+    return NGX_CONF_OK;
+}
 
 
 ngx_int_t
@@ -37,6 +100,26 @@ ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
         claim = convo_claims_by_folded_name(ctx->claims,
                                             (char *) name->data + prefix,
                                             name->len - prefix);
+    }
+
+    return ngx_http_convo_auth_set_claim(r, v, claim);
+}
+
+
+static ngx_int_t
+ngx_http_convo_auth_path_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    const convo_text_t         *path = (const convo_text_t *) data;
+
+    const convo_value_t        *claim;
+    ngx_http_convo_auth_ctx_t  *ctx;
+
+    claim = NULL;
+
+    if (ngx_http_convo_auth_user(r)) {
+        ctx = ngx_http_convo_auth_ctx(r);
+        claim = convo_claims_find(ctx->claims, path);
     }
 
     return ngx_http_convo_auth_set_claim(r, v, claim);

@@ -222,6 +222,10 @@ void ngx_http_convo_auth_require_edge(ngx_http_request_t *r,
 
 /* _auth_claim.c */
 
+/* The setter of convo_claim_set. */
+char *ngx_http_convo_auth_claim_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* The handler of $convo_claim_NAME; data is the variable's whole name. */
 ngx_int_t ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
