@@ -89,6 +89,7 @@ typedef struct {
     const convo_require_t *requires;
     size_t nrequires;
     int64_t leeway_s;
+    int64_t lifetime_max_s; /* from "iat" to "exp"; 0: any */
 } convo_claims_rules_t;
 
 /*
@@ -101,8 +102,8 @@ typedef struct {
  *   now_s    epoch seconds
  *
  * A token is expired when now - leeway >= exp, and not yet valid when
- * now + leeway < nbf or iat; "exp" must be there, the others need not.  Cheap:
- * allocates nothing.
+ * now + leeway < nbf or iat; "exp" must be there, the others need not.  With
+ * a longest lifetime "iat" must be there, too.  Cheap: allocates nothing.
  */
 convo_fault_e convo_claims_check(const convo_claims_t *claims,
                                  const convo_claims_rules_t *rules,

@@ -108,6 +108,27 @@ convo_claims_check_times(const convo_claims_t *claims,
     return convo_claims_check_past(claims->times[CONVO_CLAIMS_IAT], latest_s);
 }
 
+/* How long the token lives in all, by its own words. */
+static convo_fault_e
+convo_claims_check_lifetime(const convo_claims_t *claims,
+                            const convo_claims_rules_t *rules)
+{
+    double iat_s = claims->times[CONVO_CLAIMS_IAT];
+
+    if (rules->lifetime_max_s == 0) {
+        return CONVO_FAULT_NONE;
+    }
+
+    if (iat_s < 0) {
+        return CONVO_FAULT_CLAIMS;
+    }
+
+    return claims->times[CONVO_CLAIMS_EXP] - iat_s
+                   <= (double) rules->lifetime_max_s
+               ? CONVO_FAULT_NONE
+               : CONVO_FAULT_LIFETIME;
+}
+
 static convo_fault_e
 convo_claims_check_require(const convo_claims_t *claims,
                            const convo_require_t *require,
@@ -173,6 +194,10 @@ convo_claims_check_token(const convo_claims_t *claims,
 
     if (fault == CONVO_FAULT_NONE) {
         fault = convo_claims_check_times(claims, rules, now_s);
+    }
+
+    if (fault == CONVO_FAULT_NONE) {
+        fault = convo_claims_check_lifetime(claims, rules);
     }
 
     if (fault == CONVO_FAULT_NONE && convo_claims_subject(claims) == NULL) {

@@ -32,6 +32,8 @@ static const convo_fault_reply_t convo_fault_replies[CONVO_FAULT_COUNT] = {
                               "The token has expired." },
     [CONVO_FAULT_NOT_YET_VALID] = { 401, "not_yet_valid", "invalid_token",
                                     "The token is not valid yet." },
+    [CONVO_FAULT_LIFETIME] = { 401, "lifetime", "invalid_token",
+                               "The token lives longer than accepted." },
     [CONVO_FAULT_SUBJECT] = { 401, "subject", "invalid_token",
                               "The token names no acceptable subject." },
     [CONVO_FAULT_REVOKED] = { 401, "revoked", "revoked",

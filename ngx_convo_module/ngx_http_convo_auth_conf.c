@@ -311,6 +311,39 @@ ngx_http_convo_auth_set_leeway(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
+ngx_http_convo_auth_set_lifetime(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_convo_auth_loc_conf_t  *alcf = conf;
+
+    ngx_str_t  *value;
+
+    if (alcf->lifetime != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        alcf->lifetime = 0;
+        return NGX_CONF_OK;
+    }
+
+    alcf->lifetime = ngx_parse_time(&value[1], 1);
+
+    if (alcf->lifetime == (time_t) NGX_ERROR || alcf->lifetime == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\", expected a time "
+                           "of at least 1s, or \"off\"",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
 ngx_http_convo_auth_set_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_convo_auth_main_conf_t  *amcf = conf;
@@ -436,6 +469,7 @@ ngx_http_convo_auth_create_loc_conf(ngx_conf_t *cf)
     conf->requires = NGX_CONF_UNSET_PTR;
     conf->providers = NGX_CONF_UNSET_PTR;
     conf->leeway = NGX_CONF_UNSET;
+    conf->lifetime = NGX_CONF_UNSET;
     conf->redirect = NGX_CONF_UNSET_PTR;
 
     return conf;
@@ -501,6 +535,7 @@ ngx_http_convo_auth_inherit(const ngx_http_convo_auth_loc_conf_t *prev,
     ngx_conf_merge_ptr_value(conf->providers, prev->providers, NULL);
     ngx_conf_merge_sec_value(conf->leeway, prev->leeway,
                              NGX_HTTP_CONVO_AUTH_LEEWAY);
+    ngx_conf_merge_sec_value(conf->lifetime, prev->lifetime, 0);
     ngx_conf_merge_ptr_value(conf->redirect, prev->redirect, NULL);
 
     if (conf->uses == 0) {
@@ -580,6 +615,7 @@ ngx_http_convo_auth_make_rules(ngx_http_convo_auth_loc_conf_t *conf)
     rules->issuer.len = conf->issuer.len;
     rules->uses = conf->uses;
     rules->leeway_s = conf->leeway;
+    rules->lifetime_max_s = conf->lifetime;
 
     if (conf->clients) {
         rules->clients = conf->clients->elts;

@@ -113,6 +113,13 @@ static ngx_command_t  ngx_http_convo_auth_commands[] = {
       0,
       NULL },
 
+    { ngx_string("convo_auth_max_lifetime"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_convo_auth_set_lifetime,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("convo_claim_set"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
       ngx_http_convo_auth_claim_set,

@@ -123,6 +123,7 @@ typedef struct {
     ngx_array_t                  *requires;   /* convo_require_t */
     ngx_array_t                  *providers;  /* convo_text_t */
     time_t                        leeway;
+    time_t                        lifetime;   /* 0: any */
 
     ngx_http_complex_value_t     *redirect;   /* or NULL */
 
@@ -194,6 +195,8 @@ char *ngx_http_convo_auth_set_token(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_convo_auth_set_provider(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_convo_auth_set_leeway(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_convo_auth_set_lifetime(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_convo_auth_set_cache(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

@@ -341,6 +341,29 @@ a_value_that_nobody_can_tell_is_our_fault(void **state)
 
 
 static void
+a_lifetime_ends_where_it_is_set(void **state)
+{
+    convo_claims_rules_t rules = plain;
+
+    (void) state;
+
+    rules.lifetime_max_s = 600;
+
+    assert_int_equal(check(&rules, "{\"iat\":999700}"), CONVO_FAULT_NONE);
+    assert_int_equal(check(&rules, "{\"iat\":999699}"), CONVO_FAULT_LIFETIME);
+    assert_int_equal(check(&rules, "{\"iat\":999699.5}"),
+                     CONVO_FAULT_LIFETIME);
+    assert_int_equal(check(&rules, "{}"), CONVO_FAULT_CLAIMS);
+    assert_int_equal(check(&plain, "{\"iat\":0}"), CONVO_FAULT_NONE);
+
+    /* other faults of its times come first */
+    assert_int_equal(check(&rules, "{\"iat\":1,\"exp\":2}"),
+                     CONVO_FAULT_EXPIRED);
+    assert_int_equal(convo_fault_reply(CONVO_FAULT_LIFETIME)->status, 401);
+}
+
+
+static void
 a_path_finds_what_is_inside(void **state)
 {
     static const char text[] =
@@ -582,6 +605,7 @@ main(void)
         cmocka_unit_test(required_claims_hold_as_json),
         cmocka_unit_test(required_claims_hold),
         cmocka_unit_test(a_value_that_nobody_can_tell_is_our_fault),
+        cmocka_unit_test(a_lifetime_ends_where_it_is_set),
         cmocka_unit_test(a_path_finds_what_is_inside),
         cmocka_unit_test(an_unverified_address_is_not_verified),
         cmocka_unit_test(a_provider_counts_only_by_its_identity),
