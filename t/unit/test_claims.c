@@ -602,7 +602,6 @@ main(void)
         cmocka_unit_test(a_subject_is_a_name),
         cmocka_unit_test(ids_and_scopes_are_texts),
         cmocka_unit_test(a_sign_in_is_named_by_its_first_token),
-        cmocka_unit_test(required_claims_hold_as_json),
         cmocka_unit_test(required_claims_hold),
         cmocka_unit_test(a_value_that_nobody_can_tell_is_our_fault),
         cmocka_unit_test(a_lifetime_ends_where_it_is_set),
