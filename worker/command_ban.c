@@ -10,18 +10,12 @@
  */
 
 #include "command.h"
+#include "ban.h"
 #include "convo_since.h"
 #include "convo_time.h"
-#include "session.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* How often a user may be found in yet another session. */
-#define TRIES 3
-
-/* Those of convo_session_keys(). */
-#define SESSION_KEYS 9
 
 static const char *const columns[] = { "pool", "userId", "bannedUntil" };
 
@@ -36,102 +30,35 @@ typedef struct {
 } ban_t;
 
 
-/* One call, with the keys of the session when there is one: the reply, or NULL
- * when Redis does not answer. */
-static const redisReply *
-call(ban_t *self, const convo_pool_t *pool, const convo_session_t *session)
-{
-    convo_redis_t *redis = self->redis;
-
-    convo_redis_begin(redis);
-    convo_redis_script(redis, CONVO_SCRIPT_BAN);
-    convo_redis_key(redis, pool, CONVO_KEY_USER, self->user, self->len);
-    convo_redis_key(redis, pool, CONVO_KEY_READY, NULL, 0);
-    convo_redis_key(redis, pool, CONVO_KEY_SCHEMA, NULL, 0);
-
-    if (session != NULL) {
-        convo_session_keys(redis, pool, session);
-    } else {
-        for (int i = 0; i < SESSION_KEYS; i++) {
-            convo_redis_key(redis, pool, CONVO_KEY_NONE, NULL, 0);
-        }
-    }
-
-    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
-    convo_redis_int(redis, self->until_ms);
-
-    if (session != NULL) {
-        convo_session_args(redis, pool, session);
-    } else {
-        convo_redis_str(redis, "");
-        convo_redis_str(redis, "");
-    }
-
-    return convo_command_redis(self->command, redis) == 0
-               ? convo_redis_reply(redis, 0)
-               : NULL;
-}
-
-
-/* The session that "again" names, with its users: 0, or -1. */
 static int
-read_session(ban_t *self, const convo_pool_t *pool, const redisReply *reply,
-             convo_session_t *session)
-{
-    const redisReply *sid;
-
-    if (!convo_reply_is_array(reply, 2)) {
-        return -1;
-    }
-
-    sid = reply->element[1];
-    if (sid->type != REDIS_REPLY_STRING || !convo_is_sid(sid->str, sid->len)) {
-        return -1;
-    }
-
-    memset(session, 0, sizeof(*session));
-    memcpy(session->sid, sid->str, CONVO_SID_LEN + 1);
-
-    return convo_session_read(self->redis, pool, session, 1);
-}
-
-
-static int
-ban_in(ban_t *self, const convo_pool_t *pool)
+ban_in(const ban_t *self, const convo_pool_t *pool)
 {
     const convo_command_t *command = self->command;
-    convo_session_t session, *known = NULL;
 
-    for (int i = 0; i < TRIES; i++) {
-        const redisReply *reply = call(self, pool, known);
+    switch (convo_ban(self->redis, pool, self->user, self->len,
+                      self->until_ms))
+    {
+    case CONVO_BAN_DONE:
+        return CONVO_COMMAND_DONE;
 
-        if (reply == NULL) {
-            return CONVO_COMMAND_FAILED;
-        }
+    case CONVO_BAN_CLOSED:
+        return convo_command_failed(command, "pool %s is not served yet: try "
+                                             "again when it is", pool->name);
 
-        if (reply->type == REDIS_REPLY_ERROR) {
-            return convo_command_failed(command, "pool %s: %s", pool->name,
-                                        reply->str);
-        }
-        if (!convo_reply_is_array(reply, 1)) {
-            break;
-        }
-        if (convo_reply_is(reply->element[0], "ok")) {
-            return CONVO_COMMAND_DONE;
-        }
-        if (convo_reply_is(reply->element[0], "restoring")) {
-            return convo_command_failed(command, "pool %s is not served yet: "
-                                                 "try again when it is",
-                                        pool->name);
-        }
-        if (read_session(self, pool, reply, &session) != 0) {
-            break;
-        }
-        known = &session;
+    case CONVO_BAN_REFUSED:
+        return convo_command_failed(command, "pool %s: %s", pool->name,
+                                    convo_redis_reply(self->redis, 0)->str);
+
+    case CONVO_BAN_AWAY:
+        return convo_command_failed(command, "Redis does not answer; what was "
+                                             "begun may have taken effect and "
+                                             "may be repeated");
+
+    default:
+        return convo_command_failed(command, "pool %s: the user's session "
+                                             "cannot be ended: try again",
+                                    pool->name);
     }
-
-    return convo_command_failed(command, "pool %s: the user's session cannot "
-                                         "be ended: try again", pool->name);
 }
 
 

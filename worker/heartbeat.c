@@ -3,8 +3,12 @@
  * (schema, run_id of Redis, consumer groups) and renews its mark, which lasts
  * 15 s.  When a pool may be served the job "restore" says.
  *
- * Crash story.  It holds nothing; when no worker beats, the mark goes and the
- * edge's /readyz says so.
+ * Each time this worker's beat in the pool grows.  Where it is below the one
+ * that Redis had answered here before, Redis has lost data: the pool is closed
+ * by that very script until it is restored.
+ *
+ * Crash story.  It holds nothing but the beats; when no worker beats, the mark
+ * goes and the edge's /readyz says so.
  *
  * Data of a newer layout is not touched: the worker stops.
  */
@@ -27,17 +31,27 @@
 typedef struct {
     const convo_config_t *config;
     convo_redis_t *redis;
-    unsigned long connects; /* when run_id was asked for */
-    char run_id[CONVO_RUN_ID_MAX + 1];
+    convo_run_t run;
+    int64_t beat[CONVO_CONFIG_POOLS]; /* that Redis has acknowledged */
 } heartbeat_t;
 
 
 /* 0, also when the pool is damaged, which stops no other; or -1 when Redis is
  * down or the worker is to stop. */
 static int
-open_pool(heartbeat_t *self, const convo_pool_t *pool)
+open_pool(heartbeat_t *self, size_t index)
 {
-    switch (convo_pool_open(self->redis, pool, self->run_id, NULL)) {
+    const convo_pool_t *pool = &self->config->pools[index];
+
+    switch (convo_pool_open(self->redis, pool, &self->run, NULL,
+                            self->config->name, &self->beat[index]))
+    {
+    case CONVO_POOL_LOST:
+        convo_log(CONVO_LOG_WARN, "heartbeat",
+                  "pool %s: Redis has lost data: it is closed until it is "
+                  "filled from the store",
+                  pool->name);
+        return 0;
 
     case CONVO_POOL_READY:
     case CONVO_POOL_RESTORING:
@@ -83,24 +97,14 @@ forget_consumers(heartbeat_t *self, const convo_pool_t *pool)
 static int
 beat(heartbeat_t *self)
 {
-    unsigned long connects;
-
-    if (convo_redis_ready(self->redis) != 0) {
+    if (convo_run_know(&self->run, self->redis) != 0) {
         return -1;
-    }
-
-    connects = convo_redis_connects(self->redis);
-    if (self->connects != connects) {
-        if (convo_redis_run_id(self->redis, self->run_id) != 0) {
-            return -1;
-        }
-        self->connects = connects;
     }
 
     for (size_t i = 0; i < self->config->npools; i++) {
         const convo_pool_t *pool = &self->config->pools[i];
 
-        if (open_pool(self, pool) != 0 || forget_consumers(self, pool) != 0) {
+        if (open_pool(self, i) != 0 || forget_consumers(self, pool) != 0) {
             return -1;
         }
     }

@@ -1,7 +1,10 @@
 /*
  * The job that fills a Redis that has lost its data (or is a new one) from the
  * store, and only then lets its pools be served: what the store knows of each
- * user, whom they are never paired with, and their last sessions.
+ * user, whom they are never paired with, and their last sessions.  A Redis that
+ * was started with its data may have an older snapshot of it: for each new one
+ * the store is read as well, and what it knows of later is taken, while the
+ * pool is served.
  *
  * Crash story.  One worker at a time restores a pool, under a lease that it
  * renews, also while the store takes its time; killed at any moment, another
@@ -35,8 +38,6 @@
 typedef struct {
     convo_restore_t restore; /* what its files share */
     convo_backoff_t backoff;
-    unsigned long connects; /* when run_id was asked for */
-    char run_id[CONVO_RUN_ID_MAX + 1];
 } job_t;
 
 
@@ -45,8 +46,12 @@ tell_begin(convo_restore_t *self)
 {
     for (size_t i = 0; i < self->config->npools; i++) {
         if (self->mine[i] && !self->told[i]) {
-            convo_log(CONVO_LOG_INFO, "restore", "pool %s is new to Redis: "
-                      "it is filled from the store",
+            convo_log(CONVO_LOG_INFO, "restore",
+                      self->open[i]
+                          ? "pool %s: Redis was started, perhaps with older "
+                            "data: what the store knows is read again"
+                          : "pool %s is new to Redis: it is filled from the "
+                            "store",
                       self->config->pools[i].name);
             self->told[i] = 1;
         }
@@ -60,9 +65,7 @@ tell_failure(convo_restore_t *self, const char *why)
 {
     for (size_t i = 0; i < self->config->npools; i++) {
         if (self->mine[i]) {
-            convo_log(CONVO_LOG_WARN, "restore",
-                      "pool %s stays closed, it could not be restored: %s",
-                      self->config->pools[i].name, why);
+            convo_restore_tell(self, i, why);
         }
     }
 }
@@ -73,7 +76,13 @@ tell_done(const convo_restore_t *self, size_t index, int64_t began_ms)
 {
     const char *name = self->config->pools[index].name;
 
-    if (self->count[index] == 0) {
+    if (self->open[index]) {
+        convo_log(CONVO_LOG_INFO, "restore",
+                  "pool %s: Redis has what the store knows of %" PRId64
+                  " users, read in %" PRId64 " ms",
+                  name, self->count[index],
+                  convo_restore_clock() - began_ms);
+    } else if (self->count[index] == 0) {
         convo_log(CONVO_LOG_INFO, "restore",
                   "pool %s is ready: the store knows nobody of it", name);
     } else {
@@ -88,9 +97,9 @@ tell_done(const convo_restore_t *self, size_t index, int64_t began_ms)
 /* Opens what has been filled: 0, or -1 when one could not be opened.  One that
  * is restoring still is not ours any more. */
 static int
-open_pools(job_t *job, int64_t began_ms)
+open_pools(convo_restore_t *self, int64_t began_ms)
 {
-    convo_restore_t *self = &job->restore;
+    int64_t beat = 0;
     int result = 0;
 
     for (size_t i = 0; i < self->config->npools; i++) {
@@ -99,7 +108,8 @@ open_pools(job_t *job, int64_t began_ms)
         }
 
         switch (convo_pool_open(self->redis, &self->config->pools[i],
-                                job->run_id, self->config->name))
+                                &self->run, self->config->name,
+                                self->config->name, &beat))
         {
         case CONVO_POOL_READY:
             self->mine[i] = 0;
@@ -130,9 +140,8 @@ open_pools(job_t *job, int64_t began_ms)
 
 /* Restores those that are ours: 0, or -1 when it is to be tried again. */
 static int
-restore(job_t *job)
+restore(convo_restore_t *self)
 {
-    convo_restore_t *self = &job->restore;
     int64_t began_ms = convo_restore_clock();
     int result;
 
@@ -140,36 +149,13 @@ restore(job_t *job)
 
     result = convo_restore_read(self);
     if (result == 0) {
-        result = open_pools(job, began_ms);
+        result = open_pools(self, began_ms);
     }
     if (result != 0) {
         tell_failure(self, self->cut);
     }
 
     return result;
-}
-
-
-/* Asks for Redis's name when the connection is a new one. */
-static int
-know_redis(job_t *job)
-{
-    convo_redis_t *redis = job->restore.redis;
-    unsigned long connects;
-
-    if (convo_redis_ready(redis) != 0) {
-        return -1;
-    }
-
-    connects = convo_redis_connects(redis);
-    if (job->connects != connects) {
-        if (convo_redis_run_id(redis, job->run_id) != 0) {
-            return -1;
-        }
-        job->connects = connects;
-    }
-
-    return 0;
 }
 
 
@@ -191,9 +177,10 @@ convo_restore(const convo_config_t *config)
     while (!convo_stopping()) {
         int64_t wait_ms = INTERVAL_MS;
 
-        if (know_redis(job) == 0 && convo_restore_lease(&job->restore, 0) > 0)
+        if (convo_run_know(&job->restore.run, job->restore.redis) == 0
+            && convo_restore_lease(&job->restore, 0) > 0)
         {
-            if (restore(job) == 0) {
+            if (restore(&job->restore) == 0) {
                 convo_backoff_reset(&job->backoff);
             } else {
                 wait_ms = convo_backoff_next(&job->backoff);

@@ -8,6 +8,7 @@
 #define CONVO_RESTORE_H
 
 #include "config.h"
+#include "pools.h"
 #include "redis.h"
 
 #include <stddef.h>
@@ -17,7 +18,9 @@ typedef struct {
     const convo_config_t *config;
     convo_redis_t *redis;
 
+    convo_run_t run;
     int mine[CONVO_CONFIG_POOLS];      /* being restored by this worker */
+    int open[CONVO_CONFIG_POOLS];      /* and served meanwhile */
     int told[CONVO_CONFIG_POOLS];      /* that it is being restored */
     int64_t count[CONVO_CONFIG_POOLS]; /* users, for the log */
     int64_t renewed_ms;                /* the leases, monotonic */
@@ -30,8 +33,8 @@ int64_t convo_restore_clock(void);
 /* --- leases --- */
 
 /*
- * Takes the lease of every pool that is not ready, or renews (renew) that of
- * those that are ours already, and sets mine[].  How many are ours, or -1.
+ * Takes the lease of every pool that is to be restored, or renews (renew) that
+ * of those that are ours already, and sets mine[].  How many are ours, or -1.
  */
 int convo_restore_lease(convo_restore_t *self, int renew);
 
@@ -43,7 +46,8 @@ void convo_restore_lose(convo_restore_t *self, size_t index, const char *why);
 
 /*
  * Makes the calls (what) that were collected so far, and begins anew.  Refused
- * ones are told, and the rest goes on.  0, or -1 when Redis is away.
+ * ones are told, and the rest goes on; who is banned and in a session by older
+ * data is taken out of it.  0, or -1 when Redis is away.
  */
 int convo_restore_run(convo_restore_t *self, const char *what);
 
@@ -53,6 +57,10 @@ int convo_restore_run(convo_restore_t *self, const char *what);
  * worker is to stop.
  */
 int convo_restore_keep(convo_restore_t *self, const char *what);
+
+/* Says why the pool could not be restored now. */
+void convo_restore_tell(const convo_restore_t *self, size_t index,
+                        const char *why);
 
 /* --- reading --- */
 

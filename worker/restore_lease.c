@@ -3,9 +3,12 @@
  */
 
 #include "restore.h"
+#include "ban.h"
 #include "log.h"
 #include "stop.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 
@@ -28,6 +31,23 @@ convo_restore_lose(convo_restore_t *self, size_t index, const char *why)
               self->config->pools[index].name, why);
     self->mine[index] = 0;
     self->told[index] = 0;
+}
+
+
+void
+convo_restore_tell(const convo_restore_t *self, size_t index, const char *why)
+{
+    const char *name = self->config->pools[index].name;
+
+    if (self->open[index]) {
+        convo_log(CONVO_LOG_WARN, "restore",
+                  "pool %s: what the store knows could not be read again: %s",
+                  name, why);
+    } else {
+        convo_log(CONVO_LOG_WARN, "restore",
+                  "pool %s stays closed, it could not be restored: %s", name,
+                  why);
+    }
 }
 
 
@@ -60,9 +80,11 @@ convo_restore_lease(convo_restore_t *self, int renew)
         convo_redis_key(redis, &config->pools[i], CONVO_KEY_READY, NULL, 0);
         convo_redis_key(redis, &config->pools[i], CONVO_KEY_RESTORING, NULL,
                         0);
+        convo_redis_key(redis, &config->pools[i], CONVO_KEY_RUN, NULL, 0);
         convo_redis_str(redis, config->name);
         convo_redis_int(redis, config->lease_ms);
         convo_redis_str(redis, renew ? "1" : "0");
+        convo_redis_str(redis, self->run.run_id);
     }
 
     if (convo_redis_run(redis) != 0) {
@@ -78,7 +100,8 @@ convo_restore_lease(convo_restore_t *self, int renew)
 
         reply = convo_redis_reply(redis, call++);
         convo_reply_failed(reply, "restore", "restore_lease");
-        self->mine[i] = convo_reply_is(reply, "mine");
+        self->open[i] = convo_reply_is(reply, "open");
+        self->mine[i] = self->open[i] || convo_reply_is(reply, "mine");
         if (renew && !self->mine[i]) {
             convo_restore_lose(self, i, why_lost(reply));
         }
@@ -91,20 +114,87 @@ convo_restore_lease(convo_restore_t *self, int renew)
 }
 
 
+/* Whom "restore_user" could not ban, as they are in a session; the replies go
+ * with the next call. */
+typedef struct {
+    char sub[CONVO_USER_MAX];
+    size_t len;
+    int64_t until_ms;
+} banned_t;
+
+
+/* 1 when the reply names somebody, who is put into *banned. */
+static size_t
+take_banned(const redisReply *reply, banned_t *banned)
+{
+    const redisReply *sub;
+
+    if (!convo_reply_is_array(reply, 2)) {
+        return 0;
+    }
+
+    sub = reply->element[0];
+    if (sub->type != REDIS_REPLY_STRING || sub->len > CONVO_USER_MAX) {
+        return 0;
+    }
+
+    memcpy(banned->sub, sub->str, sub->len);
+    banned->len = sub->len;
+    banned->until_ms = convo_reply_int(reply->element[1]);
+
+    return 1;
+}
+
+
+/* In every pool of ours, as a ban holds in all of them. */
+static void
+ban(const convo_restore_t *self, const banned_t *banned)
+{
+    for (size_t i = 0; i < self->config->npools; i++) {
+        const convo_pool_t *pool = &self->config->pools[i];
+
+        if (self->mine[i]
+            && convo_ban(self->redis, pool, banned->sub, banned->len,
+                         banned->until_ms)
+                   != CONVO_BAN_DONE)
+        {
+            convo_log(CONVO_LOG_WARN, "restore",
+                      "pool %s: a ban could not be restored now", pool->name);
+        }
+    }
+}
+
+
 int
 convo_restore_run(convo_restore_t *self, const char *what)
 {
     convo_redis_t *redis = self->redis;
+    size_t calls = convo_redis_calls(redis), n = 0;
+    banned_t *banned;
 
-    if (convo_redis_calls(redis) > 0 && convo_redis_run(redis) != 0) {
+    if (calls > 0 && convo_redis_run(redis) != 0) {
         self->cut = "Redis is away";
         return -1;
     }
 
-    for (size_t i = 0; i < convo_redis_calls(redis); i++) {
-        convo_reply_failed(convo_redis_reply(redis, i), "restore", what);
+    banned = calloc(calls + 1, sizeof(*banned));
+    if (banned == NULL) {
+        convo_log(CONVO_LOG_ERROR, "restore", "out of memory");
+        abort();
     }
 
+    for (size_t i = 0; i < calls; i++) {
+        const redisReply *reply = convo_redis_reply(redis, i);
+
+        convo_reply_failed(reply, "restore", what);
+        n += take_banned(reply, &banned[n]);
+    }
+
+    for (size_t i = 0; i < n; i++) {
+        ban(self, &banned[i]);
+    }
+
+    free(banned);
     convo_redis_begin(redis);
 
     return 0;

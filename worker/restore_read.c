@@ -88,6 +88,7 @@ call_restore_user(const reading_t *reading, const convo_pool_t *pool,
     convo_redis_key(redis, pool, CONVO_KEY_USER, user->user_id, len);
     convo_redis_key(redis, pool, CONVO_KEY_BLOCKED, user->user_id, len);
     convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_RUN, NULL, 0);
     convo_redis_int(redis, user->version);
     convo_redis_str(redis, convo_user_state_name(user->state));
     convo_redis_int(redis, user->points);
@@ -210,6 +211,7 @@ call_restore_session(const reading_t *reading, const convo_pool_t *pool,
     static const char *const kinds[] = { CONVO_KEY_USER, CONVO_KEY_BLOCKED,
                                          CONVO_KEY_HISTORY, CONVO_KEY_MET };
     convo_redis_t *redis = reading->restore->redis;
+    char room[CONVO_ROOM_MAX + 1];
     size_t len_a = strlen(session->user_a), len_b = strlen(session->user_b);
 
     convo_redis_script(redis, CONVO_SCRIPT_RESTORE_SESSION);
@@ -217,12 +219,20 @@ call_restore_session(const reading_t *reading, const convo_pool_t *pool,
         convo_redis_key(redis, pool, kinds[i], session->user_a, len_a);
         convo_redis_key(redis, pool, kinds[i], session->user_b, len_b);
     }
+    convo_redis_key(redis, pool, CONVO_KEY_SESSION, session->session_id,
+                    CONVO_SID_LEN);
+    convo_redis_key(redis, pool, CONVO_KEY_SESSIONS, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_PROBES, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_CLOSING, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
     convo_redis_str(redis, session->session_id);
     convo_redis_arg(redis, session->user_a, len_a);
     convo_redis_arg(redis, session->user_b, len_b);
     convo_redis_int(redis, session->start_time);
     convo_redis_int(redis, (session->start_time + MET_S) * 1000);
     add_entry(redis, session);
+    convo_room(room, pool->name, pool->len, session->session_id);
+    convo_redis_str(redis, room);
 }
 
 
@@ -286,9 +296,7 @@ tell_failure(const reading_t *reading)
 
     for (size_t i = 0; i < self->config->npools; i++) {
         if (self->mine[i]) {
-            convo_log(CONVO_LOG_WARN, "restore",
-                      "pool %s stays closed, it could not be restored: %s",
-                      self->config->pools[i].name, reading->store->error);
+            convo_restore_tell(self, i, reading->store->error);
         }
     }
 }

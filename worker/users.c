@@ -4,7 +4,9 @@
  *
  * Crash story.  A user is taken for a lease and leaves the set only when the
  * store has the very version that Redis still has; killed or changed in
- * between, they come again, and the store keeps the newest.  Store down: the
+ * between, they come again, and the store keeps the newest.  A Redis that was
+ * started anew may have older data, which must not take the place of what the
+ * store has: nobody is taken before "restore" has read that.  Store down: the
  * set grows by who changes and no further, and the job tries again with
  * back-off.
  * A member that is no user, one whose hash is damaged, or one whose record the
@@ -15,6 +17,7 @@
 #include "dead.h"
 #include "jobs.h"
 #include "log.h"
+#include "pools.h"
 #include "records.h"
 #include "stop.h"
 #include "store.h"
@@ -44,6 +47,7 @@ typedef struct {
     const convo_config_t *config;
     convo_redis_t *redis;
     convo_store_t *store;
+    convo_run_t run;
     convo_backoff_t backoff;
     int failed; /* the store, in this pass */
     size_t n;
@@ -69,8 +73,10 @@ take_due(users_t *self, const convo_pool_t *pool)
     convo_redis_begin(redis);
     convo_redis_script(redis, CONVO_SCRIPT_TAKE_DIRTY);
     convo_redis_key(redis, pool, CONVO_KEY_DIRTY, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_RUN, NULL, 0);
     convo_redis_int(redis, BATCH);
     convo_redis_int(redis, self->config->lease_ms);
+    convo_redis_str(redis, self->run.run_id);
 
     if (convo_redis_run(redis) != 0) {
         return -1;
@@ -269,7 +275,7 @@ pass(users_t *self)
     self->failed = 0;
 
     for (size_t i = 0; i < self->config->npools && !convo_stopping(); i++) {
-        if (convo_redis_ready(self->redis) != 0) {
+        if (convo_run_know(&self->run, self->redis) != 0) {
             return 1; /* it has waited already */
         }
         more |= write_pool(self, &self->config->pools[i]) == BATCH;

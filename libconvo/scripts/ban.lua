@@ -28,13 +28,14 @@ local keys = {user = KEYS[1], session = KEYS[4], user_a = KEYS[5],
 local till, sid, room = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local now = now_ms()
 
-if not pool_is_open(KEYS[2], KEYS[3]) then
-    return {'restoring'}
-end
-
 expect({hash = {keys.user}, zset = {keys.dirty}})
 
 local user = load_user(keys.user)
+
+if not schema_is_known(KEYS[3])
+    or redis.call('EXISTS', KEYS[2]) == 0 and not user.version then
+    return {'restoring'}
+end
 
 if till == 0 then
     if user.banned_until then

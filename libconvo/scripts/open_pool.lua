@@ -2,23 +2,44 @@
 -- once the caller has restored what its store knows, which only counts while
 -- the lease for it (restore_lease) is still the caller's; the lease ends.
 --
+-- Each heartbeat makes the worker's beat greater. One below that which it has
+-- been told is proof that Redis has lost data (an older snapshot, a replica
+-- that lagged): the pool is closed until it has been restored, unless it has
+-- been.
+--
 -- KEYS: ready schema alive run livekit ended reports restoring
--- ARGV: run_id group alive_s restorer
+-- ARGV: run_id group alive_s restorer name seen
 --   alive_s    how long the heartbeat counts, seconds
---   restorer   the worker that has restored the pool, or "" (heartbeat alone)
--- returns   "ready", "restoring", or "newer" (the data is of a newer layout
---           than this worker knows: it must not work on it)
+--   restorer   the worker that has restored the pool, or "" (heartbeat)
+--   name       whose heartbeat it is
+--   seen       the beat that it was told last, or "0"
+-- returns   list: "ready", "restoring", "lost" (it was closed now), or "newer"
+--           (the data is of a newer layout than this worker knows: it must not
+--           work on it); the beat, 0 when it was no heartbeat
 
 --@include time
 --@include pool
 --@include run
 
 if not schema_is_known(KEYS[2]) then
-    return 'newer'
+    return {'newer', 0}
 end
 
+local now = now_ms()
+
 redis.call('SET', KEYS[2], SCHEMA)
-running_since(KEYS[4], ARGV[1], now_ms())
+running_since(KEYS[4], ARGV[1], now)
+
+local beat, is_lost = 0, false
+if ARGV[4] == '' then
+    is_lost = beat_of(KEYS[4], ARGV[5]) < tonumber(ARGV[6])
+        and redis.call('EXISTS', KEYS[1]) == 1
+        and not is_restored(KEYS[4], ARGV[1])
+    beat = next_beat(KEYS[4], ARGV[5], now)
+end
+if is_lost then
+    redis.call('DEL', KEYS[1], KEYS[8])
+end
 
 for _, stream in ipairs({KEYS[5], KEYS[6], KEYS[7]}) do
     -- BUSYGROUP says that it is there.
@@ -29,6 +50,10 @@ redis.call('SET', KEYS[3], '1', 'EX', ARGV[3])
 if ARGV[4] ~= '' and redis.call('GET', KEYS[8]) == ARGV[4] then
     redis.call('SET', KEYS[1], '1')
     redis.call('DEL', KEYS[8])
+    restored_for(KEYS[4], ARGV[1])
 end
 
-return redis.call('EXISTS', KEYS[1]) == 1 and 'ready' or 'restoring'
+if is_lost then
+    return {'lost', beat}
+end
+return {redis.call('EXISTS', KEYS[1]) == 1 and 'ready' or 'restoring', beat}

@@ -1,14 +1,24 @@
 -- Which worker restores a pool: one at a time, for as long as it renews its
--- lease. A lease that is gone is not renewed: it was over, or Redis was emptied
--- and what had been restored is gone with it.
+-- lease. A pool is to be restored while it is closed, and once more for each
+-- process of Redis that comes: it may have been started with older data. A
+-- lease that is gone is not renewed: it was over, or Redis was emptied and what
+-- had been restored is gone with it.
 --
--- KEYS: ready restoring
--- ARGV: name lease_ms renew
+-- KEYS: ready restoring run
+-- ARGV: name lease_ms renew run_id
 --   renew   "1" when the caller holds the lease, as far as it knows
--- returns   "ready" (nothing is to be restored), "mine" (taken or renewed),
---           "other" (another worker is at it), or "lost" (renew, and nobody is)
+--   run_id  of the Redis process (INFO server)
+-- returns   "ready" (nothing is to be restored now), "mine" (taken or renewed),
+--           or "open" (the same, and the pool is served meanwhile), "other"
+--           (another worker is at it), or "lost" (renew, and nobody is)
 
-if redis.call('EXISTS', KEYS[1]) == 1 then
+--@include run
+
+local is_open = redis.call('EXISTS', KEYS[1]) == 1
+
+-- A heartbeat comes first: it may have to close the pool.
+if is_open and (is_restored(KEYS[3], ARGV[4])
+    or not has_beaten(KEYS[3], ARGV[1], ARGV[4])) then
     return 'ready'
 end
 
@@ -22,4 +32,4 @@ if not holder and ARGV[3] == '1' then
 end
 
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-return 'mine'
+return is_open and 'open' or 'mine'

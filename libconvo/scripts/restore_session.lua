@@ -3,8 +3,12 @@
 -- and neither meets the other again in their window. Only for who is known in
 -- this pool: has joined, or is kept from somebody.
 --
+-- One that goes on here is of older data: it has ended long ago. Who is still
+-- in it is told "failed" and pays nothing, as their record has what they paid.
+--
 -- KEYS: user_a user_b blocked_a blocked_b history_a history_b met_a met_b
--- ARGV: sid a b start_s met_until_ms entry
+--       session sessions probes closing dirty
+-- ARGV: sid a b start_s met_until_ms entry room
 --   a, b           the users' subs
 --   met_until_ms   when the two may be paired again
 --   entry          JSON as "history" returns it
@@ -53,6 +57,22 @@ local function meet(key, peer)
     redis.call('ZADD', key, 'GT', until_ms, peer)
     local last = redis.call('ZRANGE', key, 0, 0, 'REV', 'WITHSCORES')[2]
     redis.call('PEXPIRE', key, tonumber(last) - now)
+end
+
+local session = load_session({session = KEYS[9], user_a = KEYS[1],
+    user_b = KEYS[2]})
+
+if goes_on(session) then
+    expect({zset = {KEYS[10], KEYS[11], KEYS[12], KEYS[13]}})
+    for side, key in pairs({a = KEYS[1], b = KEYS[2]}) do
+        end_user(key, KEYS[13], side, session, now,
+            {sid = sid, reason = 'failed', duration = 0, points = 0})
+    end
+    redis.call('HSET', KEYS[9], 'state', 'ended', 'ended', now)
+    redis.call('PEXPIRE', KEYS[9], ENDED_TTL_MS)
+    redis.call('ZREM', KEYS[10], sid)
+    redis.call('ZREM', KEYS[11], sid)
+    redis.call('ZADD', KEYS[12], now, ARGV[7])
 end
 
 local taken = 0

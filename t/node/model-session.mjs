@@ -479,6 +479,22 @@ export class Model extends PoolModel {
     return 1;
   }
 
+  // The store has it: it goes on in older data alone.
+  endLost(sid) {
+    if (!this.goesOn(sid) || this.isBroken(sid)) {
+      return;
+    }
+    const session = this.sessions.get(sid);
+    for (const side of ['a', 'b']) {
+      this.endUser(sid, session, side, 'failed', 0, 0);
+    }
+    Object.assign(session, { state: 'ended', ended: this.now });
+    this.expire(`session:${sid}`, 25 * 3600 * 1000);
+    this.due.delete(sid);
+    this.probes.delete(sid);
+    this.closing.set(this.room(sid), this.now);
+  }
+
   burySession({ sid, a, b }, reason = 'rubbish') {
     const freed = this.free(a, sid) + this.free(b, sid);
     const session = this.sessions.get(sid);

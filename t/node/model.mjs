@@ -7,6 +7,7 @@
 
 const DAY_MS = 86400 * 1000;
 const USER_TTL_MS = 90 * DAY_MS;
+const START_MS = 10000;
 
 export const waitFields = ['ticket', 'order', 'waiting_since', 'seen', 'tries'];
 export const sessionFields = ['sid', 'side', 'peer', 'committed', 'start',
@@ -153,26 +154,51 @@ export class PoolModel {
   // --- before the match ---
 
   open() {
-    this.isOpen = true;
-    this.restoring = null;
-    this.expires.delete('restoring');
-    this.running();
-    return 'ready';
+    this.restoring = 'opener';
+    return this.beat('opener');
   }
 
-  beat(restorer) {
-    if (restorer !== '' && this.restoring === restorer) {
-      return this.open();
-    }
+  beat(restorer, seen = 0, name = 'w1') {
+    const field = `beat:${name}`;
     this.running();
-    return this.isOpen ? 'ready' : 'restoring';
+    const isLost = restorer === '' && (this.run[field] ?? 0) < seen
+      && this.isOpen && !this.isRestored();
+    if (restorer === '') {
+      this.beatAs(field);
+    }
+    if (isLost) {
+      this.isOpen = false;
+      this.restoring = null;
+      this.expires.delete('restoring');
+    }
+    if (restorer !== '' && this.restoring === restorer) {
+      this.isOpen = true;
+      this.restoring = null;
+      this.expires.delete('restoring');
+      this.run.read = this.runId;
+    }
+    return isLost ? 'lost' : this.isOpen ? 'ready' : 'restoring';
+  }
+
+  // Workers long gone leave.
+  beatAs(field) {
+    for (const [name, at] of Object.entries(this.run)) {
+      if (name.startsWith('beat:') && at < this.now - DAY_MS / 24) {
+        delete this.run[name];
+      }
+    }
+    this.run[field] = Math.max((this.run[field] ?? 0) + 1, this.now);
   }
 
   running() {
     if (this.run.id !== this.runId) {
-      this.run = { id: this.runId, since: this.now };
+      Object.assign(this.run, { id: this.runId, since: this.now });
     }
     return this.now - this.run.since;
+  }
+
+  isRestored() {
+    return this.run.read === this.runId;
   }
 
   join(sub) {
@@ -367,7 +393,7 @@ export class PoolModel {
   // --- records ---
 
   takeDirty(limit = 10, leaseMs = 30000) {
-    return this.take(this.dirty, limit, leaseMs);
+    return this.isRestored() ? this.take(this.dirty, limit, leaseMs) : [];
   }
 
   saved(sub, version) {
@@ -380,7 +406,9 @@ export class PoolModel {
   }
 
   restoreLease(name, leaseMs, renew) {
-    if (this.isOpen) {
+    const { id, since, [`beat:${name}`]: beat = 0 } = this.run;
+    if (this.isOpen && (this.isRestored()
+      || id !== this.runId || beat < since)) {
       return 'ready';
     }
     if (this.restoring !== null && this.restoring !== name) {
@@ -391,7 +419,7 @@ export class PoolModel {
     }
     this.restoring = name;
     this.expire('restoring', leaseMs);
-    return 'mine';
+    return this.isOpen ? 'open' : 'mine';
   }
 
   restoreUser(sub, record) {
@@ -399,9 +427,48 @@ export class PoolModel {
       this.block(sub, peer);
     }
     const user = this.user(sub);
-    if ((user.version ?? 0) >= record.version || stateOf(user) !== 'idle') {
-      return 0;
+    const version = user.version ?? 0;
+    const state = stateOf(user);
+    const isNewer = version < record.version;
+    const { since } = this.run;
+    const inDoubt = since !== undefined && record.version < version
+      && record.version < since && version >= since - START_MS;
+    const place = (name) => (name === 'live' ? 'matched' : name);
+    const isThere = state !== 'idle' && place(state) === place(record.state);
+    const bans = record.bannedUntilS * 1000 > this.now && !this.isBanned(sub);
+    const inSession = place(state) === 'matched';
+    if (isNewer && !isThere) {
+      return this.replaceUser(sub, record);
     }
+    return isNewer || inDoubt ? this.mergeUser(sub, record, bans, inSession)
+      : 0;
+  }
+
+  mergeUser(sub, record, bans, inSession) {
+    const user = this.user(sub);
+    const set = {};
+    const end = record.windowEndS * 1000;
+    const spent = Math.min(record.spent,
+      (user.points ?? record.points) - (user.reserved ?? 0));
+    if (end > this.now && spent > (this.hasWindow(sub) ? user.spent ?? 0 : 0)) {
+      Object.assign(set, { spent },
+        this.hasWindow(sub) ? {} : { window_end: end });
+    }
+    if (bans && !inSession) {
+      if (user.state === 'waiting') {
+        this.fail(sub);
+      }
+      set.banned_until = record.bannedUntilS * 1000;
+    }
+    const changes = Object.keys(set).length > 0;
+    if (changes) {
+      this.change(sub, set);
+    }
+    return bans && inSession ? [sub, record.bannedUntilS * 1000]
+      : Number(changes);
+  }
+
+  replaceUser(sub, record) {
     const restored = { version: record.version, state: 'idle' };
     if (record.points > 0) {
       restored.points = record.points;
@@ -431,6 +498,7 @@ export class PoolModel {
   }
 
   restoreSession({ userA, userB, untilMs, ...item }) {
+    this.endLost(item.sessionId);
     const known = (sub) => this.user(sub).points !== undefined
       || this.blocked.has(sub);
     return this.restoreSide(known, userA, userB, untilMs, item)

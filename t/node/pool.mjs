@@ -49,11 +49,13 @@ export class Pool {
   }
 
   // What a heartbeat does, or a worker that has restored the pool.
-  beat(restorer = '') {
-    return this.run('open_pool',
+  async beat(restorer = '', seen = 0, name = 'w1') {
+    const [status, beat] = await this.run('open_pool',
       this.keys('ready', 'schema', 'alive', 'run', 'livekit', 'ended',
         'reports', 'restoring'),
-      [this.runId, 'workers', 15, restorer]);
+      [this.runId, 'workers', 15, restorer, name, seen]);
+    this.lastBeat = beat;
+    return status;
   }
 
   // As a worker that had nothing to restore.
@@ -234,7 +236,8 @@ export class Pool {
   }
 
   takeDirty(limit = 10, leaseMs = 30000) {
-    return this.run('take_dirty', [this.key('dirty')], [limit, leaseMs]);
+    return this.run('take_dirty', this.keys('dirty', 'run'),
+      [limit, leaseMs, this.runId]);
   }
 
   saved(sub, version) {
@@ -278,7 +281,8 @@ export class Pool {
     lastSessionS = 0, bannedUntilS = 0, blocked = [],
   }) {
     return this.run('restore_user',
-      [this.key('user', sub), this.key('blocked', sub), this.key('dirty')],
+      [this.key('user', sub), this.key('blocked', sub),
+        ...this.keys('dirty', 'run')],
       [version, state, points, spent, windowEndS, lastSessionS, bannedUntilS,
         ...blocked]);
   }
@@ -286,13 +290,16 @@ export class Pool {
   restoreSession({ sessionId, userA, userB, startTime, entry, untilMs = 0 }) {
     return this.run('restore_session',
       ['user', 'blocked', 'history', 'met'].flatMap((kind) => (
-        [this.key(kind, userA), this.key(kind, userB)])),
-      [sessionId, userA, userB, startTime, untilMs, entry]);
+        [this.key(kind, userA), this.key(kind, userB)])).concat(
+        this.key('session', sessionId),
+        this.keys('sessions', 'probes', 'closing', 'dirty')),
+      [sessionId, userA, userB, startTime, untilMs, entry,
+        this.room(sessionId)]);
   }
 
   restoreLease(name, leaseMs = 30000, renew = '0') {
-    return this.run('restore_lease', this.keys('ready', 'restoring'),
-      [name, leaseMs, renew]);
+    return this.run('restore_lease', this.keys('ready', 'restoring', 'run'),
+      [name, leaseMs, renew, this.runId]);
   }
 
   // The entries of a stream, oldest first.

@@ -233,6 +233,8 @@ class Stage {
     this.redis = await startRedis(...redisOptions);
     this.client = this.redis.client();
     this.pool = new Pool(this.client);
+    // as its workers see it, who then have nothing to read again
+    this.pool.runId = /run_id:(\w+)/.exec(await this.client.info('server'))[1];
     await this.pool.open();
     await this.startLiveKit();
     return this;

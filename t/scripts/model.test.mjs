@@ -455,6 +455,11 @@ async function restore() {
   for (const stored of some(model.ended.slice(-4))) {
     await both('restoreSession', storedSession(stored));
   }
+  const { sid, a, b } = aSession();
+  if (random() < 0.2 && model.sessions.has(sid)) {
+    await both('restoreSession', storedSession({ sessionId: sid, userA: a,
+      userB: b, startTime: Math.floor(model.now / 1000) - 60, duration: 60 }));
+  }
   if (random() < 0.3) {
     await both('restoreSession', storedSession({ sessionId: newSid(),
       userA: pick(subs.slice(0, 3)), userB: pick(subs.slice(3)),
@@ -469,6 +474,17 @@ function storedSession({ sessionId, userA, userB, startTime, duration }) {
     pointsSpent: Math.ceil(duration / 60) });
   return { sessionId, userA, userB, startTime, entry,
     untilMs: startTime * 1000 + pool.windowMs };
+}
+
+// Redis is another process, with its data, or with a beat that went back.
+async function anotherRedis() {
+  set('runId', newSid());
+  const name = pick(['w1', 'w2']);
+  const seen = model.run[`beat:${name}`] ?? 0;
+  await both('beat', '', pick([0, seen, seen + 1]), name);
+  await both('takeDirty', 3, 30000);
+  await restore();
+  await both('open');
 }
 
 // Redis loses everything; somebody restores it, and opens the pool again.
@@ -534,6 +550,7 @@ const transitions = Object.entries({
   view: [1, () => both('view', pick(subs))],
   touch: [1, () => both('touch', { [pick(subs)]: pick(['0', '1']) })],
   recall: [2, recall],
+  anotherRedis: [1, anotherRedis],
   takeClaim: [3, takeClaim],
   commit: [3, () => commitOf(aClaim())],
   claimAndCommit: [9, claimAndCommit],

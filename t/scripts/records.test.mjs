@@ -119,6 +119,7 @@ test('restore_user: a ban for good', async () => {
 
 test('restore_user: what is as new or newer stays, blocks are added',
   async () => {
+    await client.hset(pool.key('run'), 'since', 1);
     const { version } = await pool.join('ann');
     const user = await pool.user('ann');
     for (const old of [Number(version), Number(version) - 1]) {
@@ -131,18 +132,81 @@ test('restore_user: what is as new or newer stays, blocks are added',
       await client.smembers(pool.key('blocked', 'ann')), ['bob']);
   });
 
-test('restore_user: who waits or is in a session is left alone', async () => {
+test('restore_user: who waits or is in a session there, too, is left in it',
+  async () => {
+    await pool.pair('bob', 'cat');
+    const { version } = await pool.join('ann');
+    for (const [sub, state] of [['ann', 'waiting'], ['bob', 'matched'],
+      ['cat', 'live']]) {
+      const user = await pool.user(sub);
+      const newer = { version: Number(version) + 1e6, state, points: 15 };
+      assert.equal(await pool.restoreUser(sub, newer), 0);
+      assert.deepEqual(await pool.user(sub), user);
+      const soonS = Math.ceil(await pool.now() / 1000) + 6000;
+      assert.equal(await pool.restoreUser(sub,
+        { ...newer, spent: 4, windowEndS: soonS }), sub === 'ann' ? 1 : 0,
+      'what is reserved leaves no room');
+    }
+    assert.equal((await pool.view('ann')).points_left, '11');
+    assert.equal((await pool.user('ann')).state, 'waiting');
+  });
+
+test('restore_user: older data ends where the store says so', async () => {
+  const session = await pool.pair('bob', 'cat');
   const { version } = await pool.join('ann');
-  await pool.pair('bob', 'cat');
-  for (const sub of ['ann', 'bob', 'cat']) {
-    const user = await pool.user(sub);
-    assert.equal(
-      await pool.restoreUser(sub, { version: Number(version) + 1e6 }), 0);
-    assert.deepEqual(await pool.user(sub), user);
+  for (const [sub, state] of [['ann', 'idle'], ['bob', 'idle'],
+    ['cat', 'waiting']]) {
+    assert.equal(await pool.restoreUser(sub,
+      { version: Number(version) + 1e6, points: 15, state }), 1);
+    const view = await pool.view(sub);
+    assert.deepEqual([view.state, view.points_left, view.last_reason],
+      ['idle', '15', state === 'idle' ? undefined : 'failed']);
   }
-  await pool.leave('ann');
-  assert.equal(
-    await pool.restoreUser('ann', { version: Number(version) + 1e6 }), 1);
+  assert.equal((await pool.claim('c', { odd: '1' })).length, 0);
+  await pool.look(session);
+  assert.equal((await pool.view('bob')).state, 'idle');
+});
+
+test('restore_user: in doubt a ban holds, and points stay spent', async () => {
+  const soonS = Math.ceil(await pool.now() / 1000) + 6000;
+  const record = { version: await pool.now() - 60000, points: 15, spent: 4,
+    windowEndS: soonS, bannedUntilS: soonS };
+  const { sid } = await pool.pair('bob', 'cat');
+  await pool.join('ann');
+  // who changed before this process of Redis was seen is as they are
+  await client.hset(pool.key('run'), 'since', await pool.now() + 60000);
+  assert.equal(await pool.restoreUser('ann', record), 0);
+
+  await client.hset(pool.key('run'), 'since', await pool.now() - 1);
+  assert.equal(await pool.restoreUser('ann', record), 1);
+  const ann = await pool.view('ann');
+  assert.deepEqual([ann.state, ann.last_reason, ann.points_left],
+    ['idle', 'failed', '11']);
+  assert.equal((await pool.join('ann')).status, 'banned');
+  assert.deepEqual(await pool.restoreUser('bob', record),
+    ['bob', soonS * 1000], 'to be banned as an operator does it');
+  await client.del(pool.key('ready'));
+  assert.deepEqual(await pool.ban('bob', soonS * 1000), ['ok']);
+  assert.equal((await pool.session(sid)).state, 'ended');
+  assert.equal((await pool.view('cat')).last_reason, 'peer_left');
+  assert.equal(await pool.restoreUser('bob', record), 1);
+  assert.equal((await pool.view('bob')).points_left, '11');
+});
+
+test('restore_session: one that goes on is of older data', async () => {
+  const { sid } = await pool.live('ann', 'bob', 100000);
+  await pool.restoreSession({ ...await stored('ann', 'bob', 100),
+    sessionId: sid });
+  for (const sub of ['ann', 'bob']) {
+    const view = await pool.view(sub);
+    assert.deepEqual([view.state, view.last_reason, view.points_left],
+      ['idle', 'failed', '15']);
+    assert.equal((await history(sub)).length, 1);
+  }
+  assert.equal((await pool.session(sid)).state, 'ended');
+  assert.deepEqual(await client.zrange(pool.key('closing'), 0, -1),
+    [pool.room(sid)]);
+  assert.equal(await client.exists(...pool.keys('sessions', 'probes')), 0);
 });
 
 // Of so many seconds ago, as the worker has it from the store.
@@ -264,6 +328,52 @@ test('open_pool: for who has restored it, while the lease is theirs',
     assert.equal(await client.exists(pool.key('restoring')), 0);
     assert.equal(await pool.beat('w1'), 'ready');
   });
+
+test('restore_lease: once more for each process of Redis, while served',
+  async () => {
+    pool.runId = 'run-2';
+    assert.equal(await pool.restoreLease('w1'), 'ready', 'not before a beat');
+    await pool.beat();
+    assert.equal(await pool.restoreLease('w2'), 'ready', 'of its own');
+    await pool.beat('', 0, 'w2');
+    assert.equal(await pool.restoreLease('w1'), 'open');
+    assert.equal(await pool.restoreLease('w2'), 'other');
+    assert.equal(await pool.restoreLease('w1', 30000, '1'), 'open');
+    await pool.join('ann');
+    assert.deepEqual(await pool.takeDirty(), [], 'not before it is read');
+    assert.equal(await pool.beat('w1'), 'ready');
+    assert.equal(await pool.restoreLease('w2'), 'ready');
+    assert.deepEqual(await pool.takeDirty(), ['ann']);
+  });
+
+test('open_pool: a beat that went back closes the pool, once', async () => {
+  await pool.beat('', 0, 'w2');
+  await pool.beat();
+  const first = pool.lastBeat;
+  assert.equal(await pool.beat('', first), 'ready');
+  const seen = pool.lastBeat;
+  assert.ok(seen > first);
+
+  pool.runId = 'run-2';
+  await client.hset(pool.key('run'), 'beat:w1', first);
+  await client.set(pool.key('restoring'), 'w1');
+  assert.equal(await pool.beat('', 0, 'new'), 'ready', 'it cannot know');
+  assert.equal(await pool.beat('', seen), 'lost');
+  assert.equal(await client.exists(...pool.keys('ready', 'restoring')), 0);
+  assert.equal((await pool.join('ann')).status, 'restoring');
+  await pool.restoreLease('w1');
+  assert.equal(await pool.beat('', first + 1e9, 'w2'), 'restoring');
+  assert.equal(await client.exists(pool.key('restoring')), 1);
+  assert.equal(await pool.beat('w1'), 'ready');
+  assert.equal(await pool.beat('', seen + 1e9), 'ready', 'it is restored');
+});
+
+test('open_pool: beats of workers long gone are forgotten', async () => {
+  await client.hset(pool.key('run'), 'beat:old', await pool.now() - 3700000);
+  await pool.beat('', 0, 'w2');
+  const fields = Object.keys(await client.hgetall(pool.key('run'))).sort();
+  assert.deepEqual(fields, ['beat:w2', 'id', 'read', 'since']);
+});
 
 test('health tells that a pool is being restored, until it is', async () => {
   const restoring = async () => {

@@ -2,7 +2,7 @@
 // served: points, windows, blocks, bans and the last sessions.
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 
@@ -140,6 +140,106 @@ test('Redis is back with older data: without "ready" it learns the rest',
     assert.deepEqual((await shown('ann')).blocked, ['bob']);
     assert.deepEqual((await shown('bob')).blocked, ['ann']);
     assert.equal((await shown('bob')).points, '13');
+  });
+
+// Redis as it was at some moment, then what is lost when it is started with
+// that again: bans, a report, points, sessions.
+async function goBack() {
+  await pool.live('ann', 'bob', 61000);
+  const { sid } = await pool.user('ann');
+  await pool.leave('bob');
+  const over = await pool.live('fay', 'gus', 61000);
+  await pool.join('eve');
+  await emptied();
+  await pool.client.save();
+
+  await pool.report('ann', sid);
+  for (const sub of ['cat', 'eve', 'fay']) {
+    await pool.ban(sub, (now() + 3600) * 1000);
+  }
+  await pool.client.del(pool.key('queue')); // there is a void ticket
+  await pool.live('dan', 'hal', 61000);
+  await pool.leave('hal');
+  const subs = ['ann', 'bob', 'cat', 'dan', 'eve', 'fay', 'gus', 'hal'];
+  await emptied();
+  const before = await Promise.all(subs.map(shown));
+  return async () => {
+    await until(async () => (await pool.session(over.sid)).state === 'ended',
+      'its session has ended', 30000);
+    assert.deepEqual(await Promise.all(subs.map(shown)), before);
+    for (const sub of ['cat', 'eve', 'fay']) {
+      assert.equal((await pool.view(sub)).state ?? 'idle', 'idle');
+      assert.equal((await pool.join(sub)).status, 'banned');
+    }
+    assert.equal((await pool.view('gus')).state, 'idle');
+    assert.equal(await pool.client.sismember(pool.key('blocked', 'bob'),
+      'ann'), 1);
+    assert.deepEqual((await pool.client.zrange(pool.key('met', 'hal'), 0, -1)),
+      ['dan']);
+    await emptied();
+    assert.equal(select(file, 'SELECT * FROM users WHERE bannedUntil > 0')
+      .length, 3, 'the store has them still');
+  };
+}
+
+// With the data of the last save(), which no other test is to find.
+async function restart() {
+  await stage.redis.kill();
+  await stage.redis.start();
+  rmSync(path.join(stage.redis.dir, 'dump.rdb'));
+}
+
+test('Redis is started with an older snapshot: a worker closes it, fills it',
+  async () => {
+    const worker = await stage.worker();
+    await ready();
+    const isRight = await goBack();
+    await sleep(6000); // a beat beyond the snapshot's
+    await restart();
+    await worker.logged(/pool default: Redis has lost data: it is closed/);
+    await worker.logged(/pool default is ready: 8 users were restored/, 30000);
+    await ready();
+    await isRight();
+  });
+
+test('the same without a worker that knew: it is read again, and served',
+  async () => {
+    const worker = await stage.worker();
+    await ready();
+    const isRight = await goBack();
+    await worker.end();
+    await restart();
+    assert.equal((await pool.join('cat')).status, 'ok', 'not known yet');
+    const next = await stage.worker();
+    await next.logged(/pool default: Redis has what the store knows of 8 users/,
+      30000);
+    assert.equal(next.log.includes('is closed'), false);
+    assert.equal((await pool.view('cat')).state, 'idle', 'by the ban');
+    await isRight();
+  });
+
+test('a Redis that was started with all of its data: nothing changes',
+  async () => {
+    const worker = await stage.worker();
+    await ready();
+    await pool.live('ann', 'bob', 61000);
+    await pool.leave('bob');
+    await pool.join('cat');
+    await pool.live('dan', 'eve', 1000);
+    await emptied();
+    const subs = ['ann', 'bob', 'cat', 'dan', 'eve'];
+    const before = await Promise.all(subs.map((sub) => pool.user(sub)));
+    await worker.end();
+    await pool.client.save();
+    await restart();
+    const next = await stage.worker();
+    await next.logged(/pool default: Redis has what the store knows of 5 users/,
+      30000);
+    for (const [i, sub] of subs.entries()) {
+      const { version, state } = await pool.user(sub);
+      assert.deepEqual([version, state], [before[i].version, before[i].state]);
+    }
+    assert.equal(await isReady(), 1);
   });
 
 test('an empty store: ready at once', async () => {

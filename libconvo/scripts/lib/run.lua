@@ -7,3 +7,41 @@ local function running_since(key, run_id, now)
     end
     return tonumber(redis.call('HGET', key, 'since'))
 end
+
+-- For which Redis process the store has been read: what it knows of later than
+-- an older snapshot is in Redis since then.
+local function restored_for(key, run_id)
+    redis.call('HSET', key, 'read', run_id)
+end
+
+local function is_restored(key, run_id)
+    return redis.call('HGET', key, 'read') == run_id
+end
+
+-- A worker that has been silent for longer is forgotten.
+local BEATS_KEPT_MS = 3600 * 1000
+
+local function beat_of(key, name)
+    return tonumber(redis.call('HGET', key, 'beat:' .. name) or nil) or 0
+end
+
+-- Whether the worker has beaten since this Redis process was seen.
+local function has_beaten(key, name, run_id)
+    local fields = redis.call('HMGET', key, 'id', 'since')
+    return fields[1] == run_id
+        and beat_of(key, name) >= tonumber(fields[2])
+end
+
+-- The worker's next beat; it grows with the time.
+local function next_beat(key, name, now)
+    local fields = redis.call('HGETALL', key)
+    for i = 1, #fields, 2 do
+        if string.sub(fields[i], 1, 5) == 'beat:'
+            and tonumber(fields[i + 1]) < now - BEATS_KEPT_MS then
+            redis.call('HDEL', key, fields[i])
+        end
+    end
+    local beat = math.max(beat_of(key, name) + 1, now)
+    redis.call('HSET', key, 'beat:' .. name, beat)
+    return beat
+end

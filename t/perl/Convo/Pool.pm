@@ -153,13 +153,13 @@ sub pool_open () {
     return run_script('open_pool',
         [map { key($_) } qw(ready schema alive run livekit ended
             reports restoring)],
-        'run-1', 'workers', 3600, 'opener');
+        'run-1', 'workers', 3600, 'opener', '', 0);
 }
 
 # What the store knows of a user, as a worker brings it back.
 sub restore_user ($sub, $version, $state) {
     return run_script('restore_user', [key('user', $sub),
-        key('blocked', $sub), key('dirty')],
+        key('blocked', $sub), key('dirty'), key('run')],
         $version, $state, POINTS, 0, 0, 0, 0);
 }
 
