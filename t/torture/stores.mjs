@@ -170,6 +170,9 @@ class Dynamodb {
   }
 
   async rows(table) {
+    // DynamoDB Local ends connections that have been idle for a while
+    this.dynamo.client.destroy();
+    this.dynamo.client = this.dynamo.clientOf(this.dynamo.endpoint);
     const items = await this.dynamo.items(
       `${PREFIX}${table === 'blocked' ? 'users' : table}`);
     if (table === 'blocked') {

@@ -8,9 +8,9 @@
 import { isQuiet } from './faults.mjs';
 import { presence } from './sessions.mjs';
 
-// From an answer or webhook to what follows in Redis: the calls of a round
-// end after a second, and other rooms are in it.
-const ANSWER_MS = 1500;
+// From an answer or webhook to what follows in Redis: a round has two turns of
+// calls, each of which ends after a second, and other rooms are in it.
+const ANSWER_MS = 2500;
 const WEBHOOK_MS = 1000;
 
 // ListRooms and ListParticipants of one round, by their time.
