@@ -114,7 +114,8 @@ static ngx_command_t  ngx_http_convo_auth_commands[] = {
       NULL },
 
     { ngx_string("convo_auth_max_lifetime"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+        |NGX_HTTP_CONVO_AUTH_CONF|NGX_CONF_TAKE1,
       ngx_http_convo_auth_set_lifetime,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,

@@ -150,7 +150,8 @@ my ($customer, $staff) = (::customer(), ::staff());
 === TEST 7: a provider's own rules hold for its tokens, the location's for the rest
 --- http_config eval
 $::Providers =~ s/(convo_auth_client staff-app;)/$1
-    convo_auth_token_use access; convo_auth_require username=ann;/r
+    convo_auth_token_use access; convo_auth_require username=ann;
+    convo_auth_max_lifetime 10m;/r
 --- config
     location /t {
         convo_auth on;
@@ -159,16 +160,17 @@ $::Providers =~ s/(convo_auth_client staff-app;)/$1
         return 200 "in\n";
     }
 --- request eval
-[("GET /t") x 6]
+[("GET /t") x 8]
 --- more_headers eval
 my @staff = (-key => 'staff', -kid => 'pool', iss => $::Staff,
     client_id => 'staff-app');
 [::customer(), ::customer(email_verified => \0), ::staff(),
  ::bearer(::access_token(@staff)),
  ::bearer(::access_token(@staff, username => 'bob')),
- ::bearer(::access_token())]
+ ::bearer(::access_token()), ::customer(exp => time + 3600),
+ ::bearer(::access_token(@staff, exp => time + 3600))]
 --- error_code eval
-[200, 403, 401, 200, 403, 401]
+[200, 403, 401, 200, 403, 401, 200, 401]
 
 
 
