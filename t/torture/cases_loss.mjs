@@ -98,6 +98,12 @@ export const brokenByLoss = {
       s.storedUsers.find(({ userId }) => userId === 'dora').version += 1;
     }],
   ],
+  read: [
+    ['a session that the store had', (s) => {
+      lastly(s, ['XDEL', '{default}:ended', '1-1']);
+      s.histories.ann = [];
+    }],
+  ],
   versionsRise: [
     ['a stream that falls back', (s) => {
       s.told.at(-1).document = { ...told(s, 0), userId: 'eve', version: 1 };
@@ -190,6 +196,18 @@ export const fineByLoss = {
     ['a pair whose report is lost', (s) => {
       lostReport(s);
       s.commit(42000, THIRD, 40000);
+    }],
+  ],
+  read: [
+    ['a session of whom the store had no record yet', (s) => {
+      lastly(s, ['XDEL', '{default}:ended', '1-1'],
+        ['ZADD', '{default}:dirty', '0', 'ann']);
+      without(s, 'user:ann');
+      s.histories.ann = [];
+    }],
+    ['a session that was under way to the store', (s) => {
+      lastly(s, ['XADD', '{default}:ended', '1-1', 'sessionId', SID]);
+      s.histories.ann = [];
     }],
   ],
   admission: [

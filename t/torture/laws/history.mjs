@@ -176,12 +176,24 @@ export function toldLast(run, object) {
   }
 }
 
+// A session of before a loss that is in the store alone: it came too late to be
+// read there when Redis was filled, or the user's record did. Whom neither
+// knows gets no history.
+function isForgotten({ lost, sessions, users, ready }, user, sid) {
+  const filled = ready.find(({ index }) => index > lost?.index);
+  return lost !== null && sessions.get(sid)?.at(-1).index < lost.index
+    && (lost.ended.has(sid) || (lost.dirty.has(user)
+      && !users.get(user).some(({ index }) => index > lost.index
+        && index < filled?.index)));
+}
+
 // GET /api/history in the end: the user's own sessions, newest first.
 export function read(run, object) {
   for (const [user, sessions] of Object.entries(run.histories)) {
-    const own = run.stored.filter(
-      ({ userA, userB }) => [userA, userB].includes(user));
     const ids = new Set(sessions.map(({ sessionId }) => sessionId));
+    const own = run.stored.filter(({ userA, userB, sessionId }) => (
+      [userA, userB].includes(user) && (ids.has(sessionId)
+        || !isForgotten(run.truth, user, sessionId))));
     const say = (text, session) => object('history', text, { user, session });
     if (ids.size !== sessions.length) {
       say('the same session twice in the answer');
