@@ -12,6 +12,15 @@
 #include "ngx_http_convo_revocation.h"
 
 
+/* no request is longer, whatever its token says, s */
+
+#define NGX_HTTP_CONVO_CALLER_LIFE_MAX  (24 * 60 * 60)
+
+/* how much earlier than its token it ends: 1 s and up to so many ms */
+
+#define NGX_HTTP_CONVO_CALLER_EARLY     10000
+
+
 static ngx_int_t ngx_http_convo_caller_pool(ngx_http_request_t *r,
     ngx_str_t *pool);
 static ngx_int_t ngx_http_convo_caller_token(ngx_http_convo_caller_t *caller,
@@ -173,6 +182,27 @@ ngx_http_convo_caller_key(const ngx_http_convo_caller_t *caller,
     return convo_key(key, (char *) caller->pool.data, caller->pool.len, kind,
                      id, len) == 0
            ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_msec_t
+ngx_http_convo_caller_life(const ngx_http_convo_caller_t *caller)
+{
+    time_t      left;
+    ngx_msec_t  early, life;
+
+    left = caller->expires - ngx_time();
+
+    if (left <= 0) {
+        return 0;
+    }
+
+    life = (ngx_msec_t) ngx_min(left, NGX_HTTP_CONVO_CALLER_LIFE_MAX) * 1000;
+
+    early = ngx_min(life / 10, NGX_HTTP_CONVO_CALLER_EARLY);
+    early = 1000 + (early ? (ngx_msec_t) ngx_random() % early : 0);
+
+    return life > early ? life - early : 0;
 }
 
 

@@ -52,6 +52,13 @@ ngx_int_t ngx_http_convo_caller_key(const ngx_http_convo_caller_t *caller,
     const char *kind, const char *id, size_t len, convo_key_t *key);
 
 /*
+ * How long a request of the caller may last, ms: a bit less than its token,
+ * each another bit so that what was opened with one token does not come back
+ * at once; never more.
+ */
+ngx_msec_t ngx_http_convo_caller_life(const ngx_http_convo_caller_t *caller);
+
+/*
  * From here on the request waits for something else than its client: notices
  * when the client goes and finalizes the request then, also for one that has
  * gone already.

@@ -12,6 +12,7 @@
 
 
 #include "ngx_http_convo_presence.h"
+#include "ngx_http_convo_revocation.h"
 #include "ngx_http_convo_session.h"
 
 
@@ -32,6 +33,7 @@ typedef struct {
     ngx_http_convo_caller_t            *caller;
     ngx_http_convo_session_question_t   question;
     ngx_http_convo_presence_t           presence;
+    ngx_http_convo_revocation_watch_t   watch;
 
     ngx_event_t                         timer;
     ngx_msec_t                          comment_at;

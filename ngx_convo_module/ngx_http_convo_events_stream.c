@@ -26,6 +26,10 @@
  *                        told is recalled (ngx_http_convo_session_recall.c),
  *                        again and again while the pool is being restored
  *   the process ends     at a random time within the spread, after "retry:"
+ *   the token expires    it ends before, each at a time of its own
+ *   the sign-in is ended at once; the client that comes back is told 401
+ *   the user is banned   after the document that says what it came to; the
+ *                        client that comes back is told 403
  *   before the headers   all of this is a 503
  *
  * What is written, and how, is ngx_http_convo_events_write.c.
@@ -42,18 +46,9 @@
 #define NGX_HTTP_CONVO_EVENTS_PAUSE_MAX   15000
 #define NGX_HTTP_CONVO_EVENTS_DOUBLINGS   4       /* of the pause */
 
-/* no stream is longer, whatever its token says, s */
-
-#define NGX_HTTP_CONVO_EVENTS_LIFE_MAX    (24 * 60 * 60)
-
-/* how much earlier than its token a stream ends: 1 s and up to so many ms */
-
-#define NGX_HTTP_CONVO_EVENTS_EARLY       10000
-
 
 static ngx_int_t ngx_http_convo_events_stream_init(
     ngx_http_convo_events_stream_t *s);
-static ngx_msec_t ngx_http_convo_events_stream_life(time_t expires);
 static void ngx_http_convo_events_stream_gone(void *data);
 static void ngx_http_convo_events_stream_close(
     ngx_http_convo_events_stream_t *s, ngx_uint_t client_went);
@@ -61,6 +56,7 @@ static void ngx_http_convo_events_stream_close(
 static void ngx_http_convo_events_stream_changed(void *data,
     ngx_http_convo_redis_event_e event);
 static void ngx_http_convo_events_stream_exit(void *data, ngx_msec_t within);
+static void ngx_http_convo_events_stream_revoked(void *data);
 static void ngx_http_convo_events_stream_timer(ngx_event_t *ev);
 static void ngx_http_convo_events_stream_tick(
     ngx_http_convo_events_stream_t *s);
@@ -143,7 +139,7 @@ ngx_http_convo_events_stream_init(ngx_http_convo_events_stream_t *s)
     s->told.version = ngx_http_convo_events_last_id(r);
     s->comment_at = ngx_current_msec + NGX_HTTP_CONVO_EVENTS_COMMENT;
     s->end_at = ngx_current_msec
-                + ngx_http_convo_events_stream_life(s->caller->expires);
+                + ngx_http_convo_caller_life(s->caller);
 
     s->question.caller = s->caller;
     s->question.handler = ngx_http_convo_events_stream_view;
@@ -176,6 +172,9 @@ ngx_http_convo_events_stream_init(ngx_http_convo_events_stream_t *s)
         return NGX_ERROR;
     }
 
+    ngx_http_convo_revocation_watch(r, &s->watch,
+                                    ngx_http_convo_events_stream_revoked, s);
+
     rc = ngx_http_convo_redis_subscribe(s->caller->redis, r->pool,
                                         &s->caller->key,
                                         ngx_http_convo_events_stream_changed,
@@ -184,29 +183,6 @@ ngx_http_convo_events_stream_init(ngx_http_convo_events_stream_t *s)
     s->was_ready = s->subscribed;
 
     return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
-}
-
-
-/* How long the stream may be, ms: a bit less than its token, never more. */
-
-static ngx_msec_t
-ngx_http_convo_events_stream_life(time_t expires)
-{
-    time_t      left;
-    ngx_msec_t  early, life;
-
-    left = expires - ngx_time();
-
-    if (left <= 0) {
-        return 0;
-    }
-
-    life = (ngx_msec_t) ngx_min(left, NGX_HTTP_CONVO_EVENTS_LIFE_MAX) * 1000;
-
-    early = ngx_min(life / 10, NGX_HTTP_CONVO_EVENTS_EARLY);
-    early = 1000 + (early ? (ngx_msec_t) ngx_random() % early : 0);
-
-    return life > early ? life - early : 0;
 }
 
 
@@ -235,6 +211,7 @@ ngx_http_convo_events_stream_close(ngx_http_convo_events_stream_t *s,
     }
 
     ngx_http_convo_presence_leave(&s->presence, client_went);
+    ngx_http_convo_revocation_unwatch(&s->watch);
 }
 
 
@@ -296,6 +273,29 @@ ngx_http_convo_events_stream_exit(void *data, ngx_msec_t within)
     /* the timer only: this is called for all streams in a row */
 
     ngx_add_timer(&s->timer, ngx_max(end_at - ngx_current_msec, 1));
+}
+
+
+/* The sign-in was ended: who comes back is refused. */
+
+static void
+ngx_http_convo_events_stream_revoked(void *data)
+{
+    ngx_http_convo_events_stream_t *s = data;
+
+    if (s->closed) {
+        return;
+    }
+
+    if (s->opened) {
+        ngx_http_convo_events_write_end(s);
+
+    } else {
+        ngx_http_convo_events_stream_finish(s,
+                                 ngx_http_convo_session_revoked(s->request));
+    }
+
+    ngx_http_convo_events_stream_run(s);
 }
 
 
@@ -430,6 +430,10 @@ ngx_http_convo_events_stream_view(void *data, const convo_user_view_t *view)
     if (view == NULL) {
         ngx_http_convo_events_stream_failed(s);
 
+    } else if (view->status == CONVO_VIEW_REVOKED) {
+        ngx_http_convo_events_stream_revoked(s);
+        return;
+
     } else if (view->status == CONVO_VIEW_RESTORING) {
         ngx_http_convo_events_stream_restoring(s);
 
@@ -505,6 +509,16 @@ static void
 ngx_http_convo_events_stream_take(ngx_http_convo_events_stream_t *s,
     const convo_user_view_t *view)
 {
+    ngx_uint_t  banned;
+
+    banned = (view->banned_until_ms != CONVO_VIEW_NONE);
+
+    if (banned && !s->opened) {
+        ngx_http_convo_events_stream_finish(s,
+                            ngx_http_convo_session_banned(s->request, view));
+        return;
+    }
+
     s->waits = (view->state == CONVO_USER_WAITING);
 
     ngx_http_convo_presence_waits(&s->presence, s->waits);
@@ -530,6 +544,10 @@ ngx_http_convo_events_stream_take(ngx_http_convo_events_stream_t *s,
     s->refresh = 0;
 
     ngx_http_convo_events_write_document(s, view);
+
+    if (banned && !s->closed) {
+        ngx_http_convo_events_write_end(s);
+    }
 }
 
 

@@ -128,6 +128,10 @@ ngx_int_t ngx_http_convo_session_send(const ngx_http_convo_caller_t *caller,
 ngx_int_t ngx_http_convo_session_send_json(ngx_http_request_t *r,
     json_t *json);
 
+/* 403 banned, until when the view says; what a content handler returns. */
+ngx_int_t ngx_http_convo_session_banned(ngx_http_request_t *r,
+    const convo_user_view_t *view);
+
 /* 401 revoked; what a content handler returns. */
 ngx_int_t ngx_http_convo_session_revoked(ngx_http_request_t *r);
 

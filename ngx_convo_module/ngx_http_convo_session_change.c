@@ -83,8 +83,6 @@ static void ngx_http_convo_session_joined(void *data,
     const convo_user_view_t *view);
 static ngx_int_t ngx_http_convo_session_no_points(ngx_http_request_t *r,
     const convo_user_view_t *view);
-static ngx_int_t ngx_http_convo_session_banned(ngx_http_request_t *r,
-    const convo_user_view_t *view);
 
 static void ngx_http_convo_session_leave_body(ngx_http_request_t *r,
     json_t *body);
@@ -313,7 +311,7 @@ ngx_http_convo_session_no_points(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_convo_session_banned(ngx_http_request_t *r,
     const convo_user_view_t *view)
 {

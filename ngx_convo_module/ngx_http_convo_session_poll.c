@@ -14,12 +14,16 @@
  * of all processes are told so at once.  Where Redis has lost what the client
  * has, it is recalled (ngx_http_convo_session_recall.c) and the client answered
  * then, or with 503 when the pool is still being restored at the end.  A
- * process that is to end answers early, with the document as it is.
+ * process that is to end answers early, with the document as it is, and so does
+ * a poll whose token is about to expire.  One whose sign-in is ended is 401 at
+ * once.  A banned user is told the document that they do not know yet, and is
+ * held no more: 403.
  */
 
 
 #include "ngx_http_convo_metrics.h"
 #include "ngx_http_convo_presence.h"
+#include "ngx_http_convo_revocation.h"
 #include "ngx_http_convo_session.h"
 
 
@@ -27,11 +31,16 @@
 
 #define NGX_HTTP_CONVO_SESSION_POLL_SPREAD  1000
 
+/* as long, ms, is also a poll whose token lives by the leeway alone */
+
+#define NGX_HTTP_CONVO_SESSION_POLL_MIN     1000
+
 
 typedef struct {
     ngx_http_convo_caller_t            *caller;
     ngx_http_convo_session_question_t   question;
     ngx_http_convo_presence_t           presence;
+    ngx_http_convo_revocation_watch_t   watch;
     ngx_event_t                         timer;     /* it is over */
     ngx_event_t                         pause;     /* before a read */
     ngx_http_convo_session_told_t       told;      /* the client has */
@@ -50,6 +59,9 @@ static void ngx_http_convo_session_poll_stop(
     ngx_http_convo_session_poll_t *poll, ngx_uint_t client_went);
 static void ngx_http_convo_session_poll_changed(void *data,
     ngx_http_convo_redis_event_e event);
+static void ngx_http_convo_session_poll_revoked(void *data);
+static void ngx_http_convo_session_poll_finish(
+    ngx_http_convo_session_poll_t *poll, ngx_int_t rc);
 static void ngx_http_convo_session_poll_timer(ngx_event_t *ev);
 static void ngx_http_convo_session_poll_pause(ngx_event_t *ev);
 static ngx_http_convo_session_poll_t *ngx_http_convo_session_poll_of(
@@ -70,6 +82,7 @@ ngx_http_convo_session_poll(ngx_http_convo_caller_t *caller, int64_t version,
     time_t wait)
 {
     ngx_int_t                       rc;
+    ngx_msec_t                      life;
     ngx_http_cleanup_t             *cln;
     ngx_http_request_t             *r;
     ngx_http_convo_session_poll_t  *poll;
@@ -136,7 +149,13 @@ ngx_http_convo_session_poll(ngx_http_convo_caller_t *caller, int64_t version,
     ngx_http_convo_count(NGX_HTTP_CONVO_POLL_HELD);
     ngx_http_convo_gauge(NGX_HTTP_CONVO_POLLS_OPEN, 1);
 
-    ngx_add_timer(&poll->timer, (ngx_msec_t) wait * 1000);
+    life = ngx_http_convo_caller_life(caller);
+    life = ngx_max(life, NGX_HTTP_CONVO_SESSION_POLL_MIN);
+
+    ngx_add_timer(&poll->timer, ngx_min(life, (ngx_msec_t) wait * 1000));
+
+    ngx_http_convo_revocation_watch(r, &poll->watch,
+                                    ngx_http_convo_session_poll_revoked, poll);
     ngx_http_convo_caller_watch(r);
 
     r->main->count++;
@@ -174,6 +193,7 @@ ngx_http_convo_session_poll_stop(ngx_http_convo_session_poll_t *poll,
     }
 
     ngx_http_convo_presence_leave(&poll->presence, client_went);
+    ngx_http_convo_revocation_unwatch(&poll->watch);
 }
 
 
@@ -195,6 +215,29 @@ ngx_http_convo_session_poll_changed(void *data,
 
     poll->was_ready = 1;
     ngx_http_convo_session_poll_read(poll);
+}
+
+
+static void
+ngx_http_convo_session_poll_revoked(void *data)
+{
+    ngx_http_convo_session_poll_t *poll = data;
+
+    ngx_http_convo_session_poll_finish(poll,
+                      ngx_http_convo_session_revoked(poll->caller->request));
+}
+
+
+static void
+ngx_http_convo_session_poll_finish(ngx_http_convo_session_poll_t *poll,
+    ngx_int_t rc)
+{
+    ngx_http_request_t  *r;
+
+    r = poll->caller->request;
+
+    ngx_http_convo_session_poll_stop(poll, 0);
+    ngx_http_convo_session_finish(r, rc);
 }
 
 
@@ -302,6 +345,11 @@ ngx_http_convo_session_poll_view(void *data, const convo_user_view_t *view)
         return;
     }
 
+    if (view->status == CONVO_VIEW_REVOKED) {
+        ngx_http_convo_session_poll_revoked(poll);
+        return;
+    }
+
     if (view->status == CONVO_VIEW_RESTORING) {
         ngx_http_convo_session_poll_restoring(poll);
         return;
@@ -318,6 +366,12 @@ ngx_http_convo_session_poll_view(void *data, const convo_user_view_t *view)
 
     if (poll->lost || view->version != poll->told.version) {
         ngx_http_convo_session_poll_answer(poll, view);
+        return;
+    }
+
+    if (view->banned_until_ms != CONVO_VIEW_NONE) {
+        ngx_http_convo_session_poll_finish(poll,
+                 ngx_http_convo_session_banned(poll->caller->request, view));
         return;
     }
 
