@@ -80,6 +80,9 @@ ngx_table_elt_t *ngx_http_convo_add_header(ngx_http_request_t *r,
 ngx_int_t ngx_http_convo_send_json(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *json);
 
+/* Sends 204, with "Cache-Control: no-store"; as above. */
+ngx_int_t ngx_http_convo_send_no_content(ngx_http_request_t *r);
+
 /*
  * NGX_OK when the method is one of the mask (NGX_HTTP_GET | NGX_HTTP_HEAD,
  * NGX_HTTP_POST, ...).  Otherwise the 405 with its Allow header was sent and

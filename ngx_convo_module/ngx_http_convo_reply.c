@@ -151,6 +151,29 @@ ngx_http_convo_send_json(ngx_http_request_t *r, ngx_uint_t status,
 
 
 ngx_int_t
+ngx_http_convo_send_no_content(ngx_http_request_t *r)
+{
+    static const char  no_store[] = "no-store";
+
+    if (ngx_http_convo_add_header(r, "Cache-Control", (u_char *) no_store,
+                                  sizeof(no_store) - 1)
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_NO_CONTENT;
+    r->header_only = 1;
+
+    ngx_http_clear_content_length(r);
+    ngx_http_clear_accept_ranges(r);
+    ngx_http_clear_last_modified(r);
+
+    return ngx_http_send_header(r);
+}
+
+
+ngx_int_t
 ngx_http_convo_check_method(ngx_http_request_t *r, ngx_uint_t methods)
 {
     u_char      *p, *allow;

@@ -80,6 +80,14 @@ ngx_int_t ngx_http_convo_session_ask(ngx_http_convo_session_question_t *q,
     convo_script_e script, const ngx_str_t *keys, ngx_uint_t nkeys,
     const ngx_str_t *args, ngx_uint_t nargs);
 
+/*
+ * The caller leaves the queue or ends the session (script "leave", a few calls
+ * of it).  As ngx_http_convo_session_ask(); the view's status is CONVO_VIEW_OK,
+ * _REVOKED, or _AGAIN where the session changed each time.
+ */
+ngx_int_t ngx_http_convo_session_leave(ngx_http_convo_caller_t *caller,
+    ngx_http_convo_session_view_pt handler, void *data);
+
 /* Asks for the caller's document as it is (script "session"). */
 ngx_int_t ngx_http_convo_session_read(ngx_http_convo_session_question_t *q);
 
@@ -131,6 +139,9 @@ ngx_int_t ngx_http_convo_session_send_json(ngx_http_request_t *r,
 /* 403 banned, until when the view says; what a content handler returns. */
 ngx_int_t ngx_http_convo_session_banned(ngx_http_request_t *r,
     const convo_user_view_t *view);
+
+/* 503 busy; what a content handler returns. */
+ngx_int_t ngx_http_convo_session_busy(ngx_http_request_t *r);
 
 /* 401 revoked; what a content handler returns. */
 ngx_int_t ngx_http_convo_session_revoked(ngx_http_request_t *r);

@@ -29,6 +29,8 @@
 typedef struct {
     ngx_http_convo_caller_t            *caller;
     ngx_http_convo_session_question_t   question;
+    ngx_http_convo_session_view_pt      handler;   /* of a leave */
+    void                               *data;
     ngx_uint_t                          calls;
 } ngx_http_convo_session_change_t;
 
@@ -86,11 +88,13 @@ static ngx_int_t ngx_http_convo_session_no_points(ngx_http_request_t *r,
 
 static void ngx_http_convo_session_leave_body(ngx_http_request_t *r,
     json_t *body);
-static ngx_int_t ngx_http_convo_session_leave(
+static ngx_int_t ngx_http_convo_session_leave_ask(
     ngx_http_convo_session_change_t *change, const convo_user_view_t *view);
 static ngx_int_t ngx_http_convo_session_leave_name(
     const ngx_http_convo_caller_t *caller, const convo_user_view_t *view,
     const ngx_http_convo_session_leave_key_t *key, convo_key_t *name);
+static void ngx_http_convo_session_leave_view(void *data,
+    const convo_user_view_t *view);
 static void ngx_http_convo_session_left(void *data,
     const convo_user_view_t *view);
 
@@ -361,9 +365,10 @@ ngx_http_convo_session_leave_body(ngx_http_request_t *r, json_t *body)
     }
 
     change = ngx_http_get_module_ctx(r, ngx_http_convo_session_module);
-    change->question.handler = ngx_http_convo_session_left;
 
-    rc = ngx_http_convo_session_leave(change, NULL);
+    rc = ngx_http_convo_session_leave(change->caller,
+                                      ngx_http_convo_session_left,
+                                      change->caller);
 
     if (rc != NGX_OK) {
         ngx_http_finalize_request(r, ngx_http_convo_session_not_asked(r, rc));
@@ -374,10 +379,33 @@ ngx_http_convo_session_leave_body(ngx_http_request_t *r, json_t *body)
 }
 
 
+ngx_int_t
+ngx_http_convo_session_leave(ngx_http_convo_caller_t *caller,
+    ngx_http_convo_session_view_pt handler, void *data)
+{
+    ngx_http_convo_session_change_t  *change;
+
+    change = ngx_pcalloc(caller->request->pool,
+                         sizeof(ngx_http_convo_session_change_t));
+    if (change == NULL) {
+        return NGX_ERROR;
+    }
+
+    change->caller = caller;
+    change->handler = handler;
+    change->data = data;
+    change->question.caller = caller;
+    change->question.handler = ngx_http_convo_session_leave_view;
+    change->question.data = change;
+
+    return ngx_http_convo_session_leave_ask(change, NULL);
+}
+
+
 /* The first call with view NULL, the next ones with what was answered. */
 
 static ngx_int_t
-ngx_http_convo_session_leave(ngx_http_convo_session_change_t *change,
+ngx_http_convo_session_leave_ask(ngx_http_convo_session_change_t *change,
     const convo_user_view_t *view)
 {
     char                            room[CONVO_ROOM_MAX + 1];
@@ -467,39 +495,55 @@ ngx_http_convo_session_leave_name(const ngx_http_convo_caller_t *caller,
 
 
 static void
-ngx_http_convo_session_left(void *data, const convo_user_view_t *view)
+ngx_http_convo_session_leave_view(void *data, const convo_user_view_t *view)
 {
     ngx_http_convo_session_change_t *change = data;
-
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-
-    r = change->caller->request;
 
     if (view && view->status == CONVO_VIEW_AGAIN
         && convo_user_view_has_session(view)
         && change->calls < NGX_HTTP_CONVO_SESSION_LEAVE_MAX)
     {
-        rc = ngx_http_convo_session_leave(change, view);
-        if (rc == NGX_OK) {
+        if (ngx_http_convo_session_leave_ask(change, view) == NGX_OK) {
             return;
         }
 
-        rc = ngx_http_convo_session_not_asked(r, rc);
+        view = NULL;
+    }
 
-    } else if (view == NULL) {
+    change->handler(change->data, view);
+}
+
+
+static void
+ngx_http_convo_session_left(void *data, const convo_user_view_t *view)
+{
+    ngx_http_convo_caller_t *caller = data;
+
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = caller->request;
+
+    if (view == NULL) {
         rc = ngx_http_convo_session_unavailable(r);
 
     } else if (view->status == CONVO_VIEW_REVOKED) {
         rc = ngx_http_convo_session_revoked(r);
 
     } else if (view->status == CONVO_VIEW_AGAIN) {
-        rc = ngx_http_convo_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE, "busy",
-                                    "The session changes too fast, repeat.");
+        rc = ngx_http_convo_session_busy(r);
 
     } else {
-        rc = ngx_http_convo_session_send(change->caller, view);
+        rc = ngx_http_convo_session_send(caller, view);
     }
 
     ngx_http_convo_session_finish(r, rc);
+}
+
+
+ngx_int_t
+ngx_http_convo_session_busy(ngx_http_request_t *r)
+{
+    return ngx_http_convo_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE, "busy",
+                                  "The session changes too fast, repeat.");
 }
