@@ -105,3 +105,30 @@ invalid value "0" in "convo_auth_max_lifetime", expected a time of at least 1s, 
 --- must_die
 --- error_log
 "convo_auth_max_lifetime" directive is duplicate
+
+
+
+=== TEST 7: each of several issuers has its own
+--- http_config eval
+my ($keys) = $::Config =~ /convo_auth_keys_file (\S+);/;
+"convo_auth_provider short {
+    convo_auth_issuer https://short.example;
+    convo_auth_client $Convo::Token::CLIENT;
+    convo_auth_keys_file $keys;
+    convo_auth_max_lifetime 1m;
+}
+convo_auth_provider any {
+    convo_auth_issuer https://any.example;
+    convo_auth_client $Convo::Token::CLIENT;
+    convo_auth_keys_file $keys;
+}"
+--- config
+    location /t { convo_auth on; convo_auth_accept short any; return 200 "in\n"; }
+--- request eval
+[("GET /t") x 3]
+--- more_headers eval
+[map { ::bearer(::id_token(iss => "https://$_->[0].example",
+                           exp => time + $_->[1])) }
+ ['short', 60], ['short', 300], ['any', 300]]
+--- error_code eval
+[200, 401, 200]
