@@ -52,6 +52,9 @@ static const convo_fault_reply_t convo_fault_replies[CONVO_FAULT_COUNT] = {
     [CONVO_FAULT_REVOCATIONS_UNKNOWN] = { 503, "revocations_unknown",
                                           "redis_unavailable",
                                           "Sign-ins cannot be checked now." },
+    [CONVO_FAULT_EMAIL_UNKNOWN] = { 503, "email_unknown",
+                                    "redis_unavailable",
+                                    "Sign-ins cannot be checked now." },
     [CONVO_FAULT_INTERNAL] = { 500, "internal", "internal_error",
                                "The server is short of resources." },
 };

@@ -59,6 +59,10 @@
 #define CONVO_KEY_MET "met"
 #define CONVO_KEY_BLOCKED "blocked"
 
+/* What no pool owns has this tag instead of a pool's name. */
+#define CONVO_KEY_TAG "convo"
+#define CONVO_KEY_VERIFIED "verified"
+
 /* The consumer group of the streams that workers share. */
 #define CONVO_GROUP "workers"
 

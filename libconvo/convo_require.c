@@ -116,6 +116,15 @@ convo_require_is_email(const convo_require_t *require)
     return convo_require_is_word(&require->path, "email_verified");
 }
 
+bool
+convo_require_is_email_verified(const convo_require_t *require)
+{
+    return convo_require_is_email(require)
+           && require->op == CONVO_REQUIRE_EQUAL
+           && require->type == CONVO_REQUIRE_BOOLEAN
+           && convo_require_is_word(&require->value, "true");
+}
+
 /* Both are numbers by their text, and equal. */
 static bool
 convo_require_same_number(const convo_text_t *a, const convo_text_t *b)

@@ -81,6 +81,9 @@ bool convo_require_parse(convo_require_t *require, const convo_text_t *text);
 /* True when it is of "email_verified", which has rules of its own. */
 bool convo_require_is_email(const convo_require_t *require);
 
+/* True when it is "email_verified=true". */
+bool convo_require_is_email_verified(const convo_require_t *require);
+
 /*
  * Whether it holds for a claim; NULL is a claim that is not there.
  *

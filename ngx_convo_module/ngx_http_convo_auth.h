@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_convo.h"
+#include "convo_keys.h"
 
 
 #if (__GNUC__ >= 4)
@@ -40,6 +41,23 @@ const ngx_http_convo_auth_user_t *ngx_http_convo_auth_user(
  * It is a secret: it goes back to the user, and nowhere else.
  */
 const ngx_str_t *ngx_http_convo_auth_token(ngx_http_request_t *r);
+
+/*
+ * What the verified token tells of the user's e-mail address, for locations
+ * that take tokens which do not tell it: 1, and whether it is verified; 0 where
+ * there is no such location, or the token does not tell it either.  The key of
+ * what is remembered of the user: NGX_OK, or NGX_ERROR.
+ */
+ngx_uint_t ngx_http_convo_auth_tells_email(ngx_http_request_t *r,
+    ngx_uint_t *verified);
+ngx_int_t ngx_http_convo_auth_email_key(ngx_http_request_t *r,
+    convo_key_t *key);
+
+/* The configuration that is read has a place where that is remembered. */
+void ngx_http_convo_auth_expect_sign_in(ngx_conf_t *cf);
+
+/* 1 where the location that is being merged asks Redis for it, else 0. */
+ngx_uint_t ngx_http_convo_auth_asks_email(ngx_conf_t *cf);
 
 /* 1 where convo_auth is on in the request's location, else 0. */
 ngx_uint_t ngx_http_convo_auth_is_on(ngx_http_request_t *r);

@@ -15,13 +15,15 @@
 static char *ngx_http_convo_auth_check_whole(ngx_conf_t *cf,
     const ngx_http_convo_auth_loc_conf_t *conf);
 static char *ngx_http_convo_auth_check_use(ngx_conf_t *cf,
-    const ngx_http_convo_auth_loc_conf_t *conf);
+    ngx_http_convo_auth_loc_conf_t *conf);
+static char *ngx_http_convo_auth_check_email(ngx_conf_t *cf,
+    ngx_http_convo_auth_loc_conf_t *conf);
 static ngx_uint_t ngx_http_convo_auth_returns(ngx_conf_t *cf);
 
 
 char *
 ngx_http_convo_auth_check(ngx_conf_t *cf,
-    const ngx_http_convo_auth_loc_conf_t *conf)
+    ngx_http_convo_auth_loc_conf_t *conf)
 {
     if (ngx_http_convo_auth_check_whole(cf, conf) != NGX_CONF_OK
         || ngx_http_convo_auth_check_use(cf, conf) != NGX_CONF_OK)
@@ -75,19 +77,26 @@ ngx_http_convo_auth_check_whole(ngx_conf_t *cf,
 }
 
 
-/* an access token never says whether the e-mail address is verified */
+/*
+ * An access token never says whether the e-mail address is verified: what an
+ * ID token said at a convo_sign_in stands in for "email_verified=true".
+ */
 
 static char *
 ngx_http_convo_auth_check_use(ngx_conf_t *cf,
-    const ngx_http_convo_auth_loc_conf_t *conf)
+    ngx_http_convo_auth_loc_conf_t *conf)
 {
-    ngx_uint_t                 i;
-    const convo_require_t     *require;
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_uint_t                        i;
+    const convo_require_t            *require;
+    ngx_http_core_loc_conf_t         *clcf;
+    ngx_http_convo_auth_main_conf_t  *amcf;
 
     if (!(conf->uses & CONVO_CLAIMS_USE_ACCESS)) {
         return NGX_CONF_OK;
     }
+
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_convo_auth_module);
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     for (i = 0; i < conf->rules.nrequires; i++) {
 
@@ -97,16 +106,53 @@ ngx_http_convo_auth_check_use(ngx_conf_t *cf,
             continue;
         }
 
-        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+        if (!amcf->signs_in || !convo_require_is_email_verified(require)) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"convo_auth_require email_verified\" in location "
+                          "\"%V\" cannot hold for access tokens, expected "
+                          "\"convo_auth_token_use id\", or "
+                          "\"email_verified=true\" and a \"convo_sign_in\"",
+                          &clcf->name);
+            return NGX_CONF_ERROR;
+        }
 
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"convo_auth_require email_verified=%*s\" in location "
-                      "\"%V\" cannot hold for access tokens, expected "
-                      "\"convo_auth_token_use id\"",
-                      require->value.len, require->value.data, &clcf->name);
+        conf->asks_email = 1;
+    }
 
+    return conf->asks_email ? ngx_http_convo_auth_check_email(cf, conf)
+                            : NGX_CONF_OK;
+}
+
+
+/* The rules for access tokens: all but those that Redis is asked about. */
+
+static char *
+ngx_http_convo_auth_check_email(ngx_conf_t *cf,
+    ngx_http_convo_auth_loc_conf_t *conf)
+{
+    ngx_uint_t                        i, n;
+    convo_require_t                  *requires;
+    ngx_http_convo_auth_main_conf_t  *amcf;
+
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_convo_auth_module);
+
+    requires = ngx_palloc(cf->pool,
+                          conf->rules.nrequires * sizeof(convo_require_t));
+    if (requires == NULL) {
         return NGX_CONF_ERROR;
     }
+
+    amcf->asks_email = 1;
+
+    for (i = 0, n = 0; i < conf->rules.nrequires; i++) {
+        if (!convo_require_is_email(&conf->rules.requires[i])) {
+            requires[n++] = conf->rules.requires[i];
+        }
+    }
+
+    conf->access = conf->rules;
+    conf->access.requires = requires;
+    conf->access.nrequires = n;
 
     return NGX_CONF_OK;
 }

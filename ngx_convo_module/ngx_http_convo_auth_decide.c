@@ -39,9 +39,8 @@ static convo_fault_e ngx_http_convo_auth_start(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_convo_auth_can_ask(ngx_http_request_t *r);
 static convo_fault_e ngx_http_convo_auth_check_claims(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
-static ngx_int_t ngx_http_convo_auth_check_revocation(ngx_http_request_t *r,
+static ngx_int_t ngx_http_convo_auth_check_sign_in(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx);
-static void ngx_http_convo_auth_resume(ngx_http_request_t *r);
 
 
 ngx_int_t
@@ -300,7 +299,7 @@ ngx_http_convo_auth_decide(ngx_http_request_t *r,
     }
 
     if (fault == CONVO_FAULT_NONE) {
-        return ngx_http_convo_auth_check_revocation(r, ctx);
+        return ngx_http_convo_auth_check_sign_in(r, ctx);
     }
 
     return ngx_http_convo_auth_settle(ctx, fault);
@@ -385,7 +384,8 @@ ngx_http_convo_auth_count(convo_fault_e fault)
         break;
 
     case CONVO_FAULT_REVOCATIONS_UNKNOWN:
-        counter = NGX_HTTP_CONVO_AUTH_REVOCATIONS_UNKNOWN;
+    case CONVO_FAULT_EMAIL_UNKNOWN:
+        counter = NGX_HTTP_CONVO_AUTH_REDIS_UNAVAILABLE;
         break;
 
     case CONVO_FAULT_INTERNAL:
@@ -435,14 +435,18 @@ static convo_fault_e
 ngx_http_convo_auth_check_claims(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx)
 {
-    convo_text_t          sign_in;
-    convo_fault_e         fault;
-    convo_require_edge_t  edge;
+    convo_text_t                 sign_in;
+    convo_fault_e                fault;
+    convo_require_edge_t         edge;
+    const convo_claims_rules_t  *rules;
 
     ngx_http_convo_auth_require_edge(r, &edge);
 
-    fault = convo_claims_check(ctx->claims, &ctx->conf->rules, &edge,
-                               ngx_time());
+    rules = ctx->conf->asks_email
+            && ngx_http_convo_auth_is_access(ctx->claims)
+            ? &ctx->conf->access : &ctx->conf->rules;
+
+    fault = convo_claims_check(ctx->claims, rules, &edge, ngx_time());
     if (fault != CONVO_FAULT_NONE) {
         return fault;
     }
@@ -460,34 +464,45 @@ ngx_http_convo_auth_check_claims(ngx_http_request_t *r,
 }
 
 
-/* The process may just have begun, and not know yet what was revoked. */
+/*
+ * What Redis knows of the sign-in: whether it was ended, of which the process
+ * may just begin to hear, and whether its user's e-mail address is verified.
+ */
 
 static ngx_int_t
-ngx_http_convo_auth_check_revocation(ngx_http_request_t *r,
+ngx_http_convo_auth_check_sign_in(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx)
 {
-    switch (ngx_http_convo_revocation_check(r, &ctx->user,
-                                            ngx_http_convo_auth_resume))
-    {
+    ngx_int_t      rc;
+    convo_fault_e  fault;
+
+    rc = ngx_http_convo_revocation_check(r, &ctx->user,
+                                         ngx_http_convo_auth_resume);
+    fault = rc == NGX_DECLINED ? CONVO_FAULT_REVOKED
+                               : CONVO_FAULT_REVOCATIONS_UNKNOWN;
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_convo_auth_email_check(r, ctx);
+        fault = rc == NGX_DECLINED ? CONVO_FAULT_EMAIL_NOT_VERIFIED
+                                   : CONVO_FAULT_EMAIL_UNKNOWN;
+    }
+
+    switch (rc) {
 
     case NGX_OK:
         return ngx_http_convo_auth_settle(ctx, CONVO_FAULT_NONE);
-
-    case NGX_DECLINED:
-        return ngx_http_convo_auth_settle(ctx, CONVO_FAULT_REVOKED);
 
     case NGX_AGAIN:
         ctx->state = ngx_http_convo_auth_waiting;
         return NGX_AGAIN;
 
-    default: /* NGX_ERROR */
-        return ngx_http_convo_auth_settle(ctx,
-                                          CONVO_FAULT_REVOCATIONS_UNKNOWN);
+    default: /* NGX_DECLINED, NGX_ERROR */
+        return ngx_http_convo_auth_settle(ctx, fault);
     }
 }
 
 
-static void
+void
 ngx_http_convo_auth_resume(ngx_http_request_t *r)
 {
     ngx_connection_t           *c;

@@ -302,7 +302,8 @@ ngx_http_convo_auth_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&amcf->keys, cf->pool, 2,
                        sizeof(ngx_http_convo_auth_keys_t *))
-        != NGX_OK)
+        != NGX_OK
+)
     {
         return NULL;
     }

@@ -10,6 +10,7 @@
  *   _auth_check.c    what a location as a whole must have, and must not
  *   _auth_decide.c   the decision for a request, and its enforcement
  *   _auth_verify.c   from a token to its verified claims
+ *   _auth_email.c    whether an access token's user has a verified address
  *   _auth_refuse.c   the refusal, as the client sees it
  *   _auth_redirect.c the way to the sign-in page
  *   _auth_token.c    where a request carries its token
@@ -94,6 +95,8 @@ typedef struct {
     ngx_http_convo_auth_front_t  *front;      /* of this process, or NULL */
     ngx_shm_zone_t               *cache;      /* or NULL */
     ngx_shm_zone_t               *gates;      /* or NULL */
+    unsigned                      signs_in:1; /* there is a convo_sign_in */
+    unsigned                      asks_email:1;  /* so does a location */
 } ngx_http_convo_auth_main_conf_t;
 
 
@@ -128,6 +131,8 @@ typedef struct {
     ngx_http_complex_value_t     *redirect;   /* or NULL */
 
     convo_claims_rules_t          rules;      /* the above, merged */
+    convo_claims_rules_t          access;     /* of access tokens, if ... */
+    ngx_uint_t                    asks_email; /* ... Redis knows the rest */
 } ngx_http_convo_auth_loc_conf_t;
 
 
@@ -148,6 +153,13 @@ typedef enum {
     ngx_http_convo_auth_seen_front            /* by this process */
 } ngx_http_convo_auth_seen_e;
 
+typedef enum {
+    ngx_http_convo_auth_email_unasked = 0,
+    ngx_http_convo_auth_email_verified,
+    ngx_http_convo_auth_email_unverified,
+    ngx_http_convo_auth_email_untold          /* Redis did not answer */
+} ngx_http_convo_auth_email_e;
+
 typedef struct {
     ngx_http_convo_auth_loc_conf_t  *location;  /* decided for this one */
     ngx_http_convo_auth_loc_conf_t  *conf;    /* the same, or a provider's */
@@ -159,6 +171,8 @@ typedef struct {
     ngx_http_convo_auth_seen_e    seen;       /* how its signature is known */
     convo_claims_t               *claims;     /* when it holds */
     ngx_http_convo_auth_user_t    user;       /* when passed */
+
+    ngx_http_convo_auth_email_e   email;      /* of an access token's user */
 
     unsigned                      asked:1;    /* for keys as they are */
     unsigned                      refreshed:1;  /* for an unknown kid */
@@ -238,7 +252,7 @@ ngx_int_t ngx_http_convo_auth_claim_variable(ngx_http_request_t *r,
 
 /* NGX_CONF_ERROR, logged, when the merged location cannot be protected. */
 char *ngx_http_convo_auth_check(ngx_conf_t *cf,
-    const ngx_http_convo_auth_loc_conf_t *conf);
+    ngx_http_convo_auth_loc_conf_t *conf);
 
 
 /* The directive without which the configuration is not whole, or NULL. */
@@ -285,6 +299,9 @@ ngx_int_t ngx_http_convo_auth_access_handler(ngx_http_request_t *r);
 /* What variables may look at; NULL before the decision. */
 ngx_http_convo_auth_ctx_t *ngx_http_convo_auth_ctx(ngx_http_request_t *r);
 
+/* Decides a request that has waited, and goes on with it. */
+void ngx_http_convo_auth_resume(ngx_http_request_t *r);
+
 /* Whether the access phase decides, and other modules may let it in. */
 ngx_uint_t ngx_http_convo_auth_satisfies_any(ngx_http_request_t *r);
 
@@ -297,6 +314,21 @@ ngx_uint_t ngx_http_convo_auth_satisfies_any(ngx_http_request_t *r);
  */
 convo_fault_e ngx_http_convo_auth_verify(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set);
+
+
+/* _auth_email.c */
+
+/* 1 when the claims are an access token's, else 0. */
+ngx_uint_t ngx_http_convo_auth_is_access(const convo_claims_t *claims);
+
+/*
+ * Whether an access token's user has a verified e-mail address, where the
+ * location asks for that: NGX_OK also where it does not, NGX_DECLINED when
+ * not, NGX_ERROR when Redis does not tell, NGX_AGAIN: the request is resumed
+ * when it has.
+ */
+ngx_int_t ngx_http_convo_auth_email_check(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx);
 
 
 /* _auth_refuse.c */

@@ -77,7 +77,7 @@ static const ngx_http_convo_metrics_counter_t
       "code=\"forbidden\"", NULL },
     { NGX_HTTP_CONVO_AUTH_KEYS_UNAVAILABLE, "convo_auth_refused_total",
       "code=\"keys_unavailable\"", NULL },
-    { NGX_HTTP_CONVO_AUTH_REVOCATIONS_UNKNOWN, "convo_auth_refused_total",
+    { NGX_HTTP_CONVO_AUTH_REDIS_UNAVAILABLE, "convo_auth_refused_total",
       "code=\"redis_unavailable\"", NULL },
     { NGX_HTTP_CONVO_AUTH_INTERNAL_ERROR, "convo_auth_refused_total",
       "code=\"internal_error\"", NULL },

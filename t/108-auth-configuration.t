@@ -177,7 +177,7 @@ my ($file) = $::Config =~ /(convo_auth_keys_file \S+;)/;
         convo_auth_require email_verified=true;
     }
 --- error_log
-"convo_auth_require email_verified=true" in location "/t" cannot hold for access tokens, expected "convo_auth_token_use id"
+"convo_auth_require email_verified" in location "/t" cannot hold for access tokens, expected "convo_auth_token_use id", or "email_verified=true" and a "convo_sign_in"
 
 
 
@@ -189,7 +189,7 @@ my ($file) = $::Config =~ /(convo_auth_keys_file \S+;)/;
         convo_auth_require email_verified=true;
     }
 --- error_log
-"convo_auth_require email_verified=true" in location "/t" cannot hold for access tokens, expected "convo_auth_token_use id"
+"convo_auth_require email_verified" in location "/t" cannot hold for access tokens, expected "convo_auth_token_use id", or "email_verified=true" and a "convo_sign_in"
 
 
 
