@@ -276,11 +276,25 @@ function sign(key, payload) {
 
 // --- load
 
+let awake = null;
+
+// The library that keeps wrk awake (awake.c), compiled once a run.
+async function awakeLibrary() {
+  if (!awake) {
+    awake = path.join(folder(), 'awake.so');
+    await execute('cc', ['-O2', '-shared', '-fPIC', '-o', awake,
+      path.join(bench, 'awake.c')]);
+  }
+  return awake;
+}
+
 // Loads an address by wrk with requests that carry the file's tokens in turn,
 // for so many seconds, or with `once` at most until each was sent. Fails when
 // an answer is not 200.
 export async function load(url, tokens, { seconds, once = false }) {
-  const { stdout } = await execute('taskset', ['-c', '1', 'wrk', '-t1', '-c16', `-d${seconds}s`,
+  const { stdout } = await execute('taskset', ['-c', '1', 'env',
+    `LD_PRELOAD=${await awakeLibrary()}`, 'wrk', '-t1',
+    '-c16', `-d${seconds}s`,
     '-s', path.join(bench, 'tokens.lua'), url, '--', tokens,
     once ? 'once' : 'again']);
   const trouble = /Non-2xx.*|Socket errors.*/.exec(stdout);
