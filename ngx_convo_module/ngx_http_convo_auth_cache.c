@@ -1,8 +1,9 @@
 
 /*
  * Verified tokens in shared memory: a set of keys, each with the time its
- * token expires, as a red-black tree for finding and a queue, the most
- * recently used first, for giving up the oldest when the zone is full.
+ * token expires, in a hash table for finding and a queue, the most recently
+ * used first, for giving up the oldest when the zone is full.  An entry fills
+ * one line of a processor's cache, and few others are touched to find it.
  *
  * A key is SHA-256 over the identity of the key set, the algorithms that were
  * accepted and the token, so what one set verified proves nothing under
@@ -26,18 +27,26 @@
 #define NGX_HTTP_CONVO_AUTH_CACHE_EVICT  8
 
 
-typedef struct {
-    ngx_rbtree_node_t    node;       /* .key: the first bytes of "key" */
-    ngx_queue_t          queue;
-    time_t               expires;
-    u_char               key[NGX_HTTP_CONVO_AUTH_KEY_LEN];
-} ngx_http_convo_auth_cache_node_t;
+/* bytes of the zone for a chain each: two entries */
+
+#define NGX_HTTP_CONVO_AUTH_CACHE_CHAIN  128
+
+
+typedef struct ngx_http_convo_auth_cache_node_s
+    ngx_http_convo_auth_cache_node_t;
+
+struct ngx_http_convo_auth_cache_node_s {
+    ngx_queue_t                          queue;
+    ngx_http_convo_auth_cache_node_t    *next;    /* of the chain */
+    time_t                               expires;
+    u_char                               key[NGX_HTTP_CONVO_AUTH_KEY_LEN];
+};
 
 typedef struct {
-    ngx_rbtree_t         rbtree;
-    ngx_rbtree_node_t    sentinel;
-    ngx_queue_t          queue;
-    ngx_uint_t           tokens;
+    ngx_http_convo_auth_cache_node_t   **chains;
+    ngx_uint_t                           mask;
+    ngx_queue_t                          queue;
+    ngx_uint_t                           tokens;
 } ngx_http_convo_auth_cache_sh_t;
 
 typedef struct {
@@ -51,11 +60,10 @@ typedef struct {
 static void ngx_http_convo_auth_cache_destroy(void *data);
 static ngx_int_t ngx_http_convo_auth_cache_init_zone(ngx_shm_zone_t *zone,
     void *data);
-static ngx_rbtree_key_t ngx_http_convo_auth_cache_hash(const u_char *key);
-static ngx_http_convo_auth_cache_node_t *ngx_http_convo_auth_cache_find(
-    ngx_http_convo_auth_cache_sh_t *sh, const u_char *key);
-static void ngx_http_convo_auth_cache_insert(ngx_rbtree_node_t *temp,
-    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_http_convo_auth_cache_init_table(
+    ngx_http_convo_auth_cache_t *cache, size_t size);
+static ngx_http_convo_auth_cache_node_t **ngx_http_convo_auth_cache_place(
+    const ngx_http_convo_auth_cache_sh_t *sh, const u_char *key);
 static ngx_http_convo_auth_cache_node_t *ngx_http_convo_auth_cache_alloc(
     ngx_http_convo_auth_cache_t *cache);
 static void ngx_http_convo_auth_cache_remove(
@@ -65,9 +73,7 @@ static void ngx_http_convo_auth_cache_remove(
 
 /*
  * What the zone is for: NGINX refuses a zone of the same name that something
- * else is declared for, also another of this room's.  Only processes in which
- * this stands at the same address share a zone, so that the address of the
- * function in its tree is good in each of them.
+ * else is declared for, also another of this room's.
  */
 
 static ngx_uint_t  ngx_http_convo_auth_cache_tag;
@@ -147,7 +153,7 @@ ngx_http_convo_auth_cache_has(ngx_shm_zone_t *zone, const u_char *key)
 
     ngx_shmtx_lock(&cache->shpool->mutex);
 
-    token = ngx_http_convo_auth_cache_find(cache->sh, key);
+    token = *ngx_http_convo_auth_cache_place(cache->sh, key);
 
     if (token && token->expires <= ngx_time()) {
         ngx_http_convo_auth_cache_remove(cache, token);
@@ -168,8 +174,8 @@ void
 ngx_http_convo_auth_cache_put(ngx_shm_zone_t *zone, const u_char *key,
     time_t expires)
 {
-    ngx_http_convo_auth_cache_t       *cache;
-    ngx_http_convo_auth_cache_node_t  *token;
+    ngx_http_convo_auth_cache_t        *cache;
+    ngx_http_convo_auth_cache_node_t   *token, **place;
 
     if (expires <= ngx_time()) {
         return;
@@ -181,16 +187,20 @@ ngx_http_convo_auth_cache_put(ngx_shm_zone_t *zone, const u_char *key,
 
     /* another process may have been quicker */
 
-    if (ngx_http_convo_auth_cache_find(cache->sh, key) == NULL) {
+    if (*ngx_http_convo_auth_cache_place(cache->sh, key) == NULL) {
 
         token = ngx_http_convo_auth_cache_alloc(cache);
 
         if (token) {
-            token->node.key = ngx_http_convo_auth_cache_hash(key);
+            token->next = NULL;
             token->expires = expires;
             ngx_memcpy(token->key, key, NGX_HTTP_CONVO_AUTH_KEY_LEN);
 
-            ngx_rbtree_insert(&cache->sh->rbtree, &token->node);
+            /* the chain may have lost tokens to make room */
+
+            place = ngx_http_convo_auth_cache_place(cache->sh, key);
+            *place = token;
+
             ngx_queue_insert_head(&cache->sh->queue, &token->queue);
             cache->sh->tokens++;
         }
@@ -261,102 +271,68 @@ ngx_http_convo_auth_cache_init_zone(ngx_shm_zone_t *zone, void *data)
         return NGX_ERROR;
     }
 
-    ngx_rbtree_init(&sh->rbtree, &sh->sentinel,
-                    ngx_http_convo_auth_cache_insert);
+    cache->sh = sh;
+
     ngx_queue_init(&sh->queue);
+
+    if (ngx_http_convo_auth_cache_init_table(cache, zone->shm.size)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     /* a full zone is no fault here: the oldest tokens make room */
 
     cache->shpool->log_nomem = 0;
     cache->shpool->data = sh;
-    cache->sh = sh;
 
     return NGX_OK;
 }
 
 
-static ngx_rbtree_key_t
-ngx_http_convo_auth_cache_hash(const u_char *key)
+static ngx_int_t
+ngx_http_convo_auth_cache_init_table(ngx_http_convo_auth_cache_t *cache,
+    size_t size)
 {
-    ngx_rbtree_key_t  hash;
+    ngx_uint_t                       n;
+    ngx_http_convo_auth_cache_sh_t  *sh;
 
-    ngx_memcpy(&hash, key, sizeof(ngx_rbtree_key_t));
+    sh = cache->sh;
+    n = 1;
 
-    return hash;
+    while (n * 2 <= size / NGX_HTTP_CONVO_AUTH_CACHE_CHAIN) {
+        n *= 2;
+    }
+
+    sh->mask = n - 1;
+    sh->chains = ngx_slab_calloc(cache->shpool,
+                             n * sizeof(ngx_http_convo_auth_cache_node_t *));
+
+    return sh->chains ? NGX_OK : NGX_ERROR;
 }
 
 
-static ngx_http_convo_auth_cache_node_t *
-ngx_http_convo_auth_cache_find(ngx_http_convo_auth_cache_sh_t *sh,
+/* what points to the key's node, or else the end of its chain */
+
+static ngx_http_convo_auth_cache_node_t **
+ngx_http_convo_auth_cache_place(const ngx_http_convo_auth_cache_sh_t *sh,
     const u_char *key)
 {
-    ngx_int_t                          rc;
-    ngx_rbtree_key_t                   hash;
-    ngx_rbtree_node_t                 *node, *sentinel;
-    ngx_http_convo_auth_cache_node_t  *token;
+    size_t                              hash;
+    ngx_http_convo_auth_cache_node_t  **place;
 
-    hash = ngx_http_convo_auth_cache_hash(key);
-    node = sh->rbtree.root;
-    sentinel = sh->rbtree.sentinel;
+    ngx_memcpy(&hash, key, sizeof(size_t));
 
-    while (node != sentinel) {
+    place = &sh->chains[hash & sh->mask];
 
-        if (hash != node->key) {
-            node = (hash < node->key) ? node->left : node->right;
-            continue;
-        }
-
-        token = (ngx_http_convo_auth_cache_node_t *) node;
-
-        rc = ngx_memcmp(key, token->key, NGX_HTTP_CONVO_AUTH_KEY_LEN);
-
-        if (rc == 0) {
-            return token;
-        }
-
-        node = (rc < 0) ? node->left : node->right;
+    while (*place
+           && ngx_memcmp((*place)->key, key, NGX_HTTP_CONVO_AUTH_KEY_LEN)
+              != 0)
+    {
+        place = &(*place)->next;
     }
 
-    return NULL;
-}
-
-
-static void
-ngx_http_convo_auth_cache_insert(ngx_rbtree_node_t *temp,
-    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel)
-{
-    ngx_uint_t                         less;
-    ngx_rbtree_node_t                **p;
-    ngx_http_convo_auth_cache_node_t  *token, *other;
-
-    token = (ngx_http_convo_auth_cache_node_t *) node;
-
-    for ( ;; ) {
-
-        if (node->key != temp->key) {
-            less = (node->key < temp->key);
-
-        } else {
-            other = (ngx_http_convo_auth_cache_node_t *) temp;
-            less = ngx_memcmp(token->key, other->key,
-                              NGX_HTTP_CONVO_AUTH_KEY_LEN)
-                   < 0;
-        }
-
-        p = less ? &temp->left : &temp->right;
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+    return place;
 }
 
 
@@ -394,8 +370,9 @@ static void
 ngx_http_convo_auth_cache_remove(ngx_http_convo_auth_cache_t *cache,
     ngx_http_convo_auth_cache_node_t *token)
 {
+    *ngx_http_convo_auth_cache_place(cache->sh, token->key) = token->next;
+
     ngx_queue_remove(&token->queue);
-    ngx_rbtree_delete(&cache->sh->rbtree, &token->node);
     ngx_slab_free_locked(cache->shpool, token);
     cache->sh->tokens--;
 }

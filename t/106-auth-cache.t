@@ -134,17 +134,24 @@ my $other = ::base64url($text =~ s/user-1/user-2/r);
 
 
 
-=== TEST 7: a full zone gives up old tokens and keeps serving
+=== TEST 7: a full zone gives up the tokens that were used least recently
 --- http_config eval: $::Config =~ s/tokens:1m/tokens:32k/r
 --- config
-    location /t { convo_auth on; return 200 "$convo_user\n"; }
+    location /t { convo_auth on; return 200 "$convo_user $convo_auth_cache\n"; }
+    location /metrics { convo_metrics; }
 --- request eval
-[("GET /t") x 120]
+[("GET /t") x 424, "GET /metrics"]
 --- more_headers eval
-my @few = map { ::bearer(::id_token(sub => "user-$_")) } 1 .. 60;
-[@few, @few]
---- response_body eval
-[map { "user-$_\n" } 1 .. 60, 1 .. 60]
+my @many = map { ::bearer(::id_token(sub => "user-$_")) } 0 .. 400;
+my $often = shift @many;
+[(map { $_ % 20 ? $many[$_] : ($often, $many[$_]) } 0 .. 399),
+ @many[0, 398, 399], $often, ""]
+--- response_body_like eval
+[(map { my $n = $_ + 1;
+        my $new = qr/^user-$n miss$/;
+        $_ % 20 ? $new : (qr/^user-0 (?:hit|miss)$/, $new) } 0 .. 399),
+ qr/^user-1 miss$/, qr/^user-399 hit$/, qr/^user-400 hit$/, qr/^user-0 hit$/,
+ qr/from="zone".\ [1-9]\d*$ .* cache_tokens\ (?:1\d\d|2\d\d|3[0-8]\d)$/msx]
 
 
 
