@@ -294,7 +294,7 @@ async function awakeLibrary() {
 export async function load(url, tokens, { seconds, once = false }) {
   const { stdout } = await execute('taskset', ['-c', '1', 'env',
     `LD_PRELOAD=${await awakeLibrary()}`, 'wrk', '-t1',
-    '-c16', `-d${seconds}s`,
+    '-c16', '--timeout', '10s', `-d${seconds}s`,
     '-s', path.join(bench, 'tokens.lua'), url, '--', tokens,
     once ? 'once' : 'again']);
   const trouble = /Non-2xx.*|Socket errors.*/.exec(stdout);
