@@ -31,6 +31,7 @@ NGINX_OWN := -fno-sanitize=nonnull-attribute,alignment
 
 FUZZ_SECONDS ?= 20
 LONG_FUZZ_SECONDS ?= 120
+LONG_FUZZ_INPUTS ?= 1000000
 LONG_SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 LONG_LOSSES ?= 11 12
 FUZZERS   := $(patsubst %.c,$(OUT)/%,$(wildcard t/fuzz/fuzz_*.c))
@@ -65,6 +66,7 @@ test-long: setup-test build fuzzers     ## ten seeds of torture, long fuzzing
 	@node t/torture/main.mjs --store=both 60 $(LONG_SEEDS)
 	@node t/torture/main.mjs --store=both --loss 60 $(LONG_LOSSES)
 	@t/fuzz/run $(LONG_FUZZ_SECONDS)
+	@t/fuzz/run $(LONG_FUZZ_INPUTS)x base64 document jws jwks
 
 torture: setup-test build   ## torture; SECONDS=60 SEED=any STORE=sqlite
 	@node t/torture/main.mjs --store=$(or $(STORE),sqlite) \
