@@ -76,6 +76,7 @@ const convo_value_t *convo_claims_find(const convo_claims_t *claims,
 typedef enum {
     CONVO_CLAIMS_USE_ID = 1,
     CONVO_CLAIMS_USE_ACCESS = 2,
+    CONVO_CLAIMS_USE_NONE = 4, /* ID tokens that do not say what they are */
 } convo_claims_use_e;
 
 /* What a location asks for; the arrays belong to the caller. */

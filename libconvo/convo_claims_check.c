@@ -45,6 +45,18 @@ convo_claims_audience(const convo_value_t *aud,
     return convo_value_count(aud) > 0;
 }
 
+/*
+ * An ID token of a provider that has no "token_use".  What a provider signs
+ * for the same audience beside it, a logout token, has "events" (OpenID
+ * Connect Back-Channel Logout 1.0, section 2.4).
+ */
+static bool
+convo_claims_is_plain_id(const convo_claims_t *claims)
+{
+    return claims->known[CONVO_CLAIMS_TOKEN_USE] == NULL
+           && convo_claims_get(claims, "events", 6) == NULL;
+}
+
 static convo_fault_e
 convo_claims_check_use(const convo_claims_t *claims,
                        const convo_claims_rules_t *rules)
@@ -52,7 +64,9 @@ convo_claims_check_use(const convo_claims_t *claims,
     const convo_value_t *use = claims->known[CONVO_CLAIMS_TOKEN_USE];
     bool ours;
 
-    if ((rules->uses & CONVO_CLAIMS_USE_ID) && convo_value_is(use, "id", 2)) {
+    if (((rules->uses & CONVO_CLAIMS_USE_ID) && convo_value_is(use, "id", 2))
+        || ((rules->uses & CONVO_CLAIMS_USE_NONE)
+            && convo_claims_is_plain_id(claims))) {
         ours = convo_claims_audience(claims->known[CONVO_CLAIMS_AUD], rules);
 
     } else if ((rules->uses & CONVO_CLAIMS_USE_ACCESS)

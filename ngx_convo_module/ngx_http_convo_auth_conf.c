@@ -106,10 +106,14 @@ ngx_http_convo_auth_set_token_use(ngx_conf_t *cf, ngx_command_t *cmd,
     } else if (ngx_strcmp(value[1].data, "any") == 0) {
         alcf->uses = CONVO_CLAIMS_USE_ID|CONVO_CLAIMS_USE_ACCESS;
 
+    } else if (ngx_strcmp(value[1].data, "none") == 0) {
+        alcf->uses = CONVO_CLAIMS_USE_NONE;
+
     } else {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"%V\" in \"%V\", expected \"id\", "
-                           "\"access\" or \"any\"", &value[1], &cmd->name);
+                           "\"access\", \"any\" or \"none\"", &value[1],
+                           &cmd->name);
         return NGX_CONF_ERROR;
     }
 

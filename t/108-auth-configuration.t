@@ -61,11 +61,11 @@ empty value "" in "convo_auth_identity_provider", expected a name
 
 
 
-=== TEST 6: the use of a token is one of three
+=== TEST 6: the use of a token is one of four
 --- config
     convo_auth_token_use refresh;
 --- error_log
-invalid value "refresh" in "convo_auth_token_use", expected "id", "access" or "any"
+invalid value "refresh" in "convo_auth_token_use", expected "id", "access", "any" or "none"
 
 
 

@@ -177,6 +177,35 @@ an_id_token_is_no_access_token(void **state)
 
 
 static void
+a_provider_without_token_use_goes_by_the_audience(void **state)
+{
+    convo_claims_rules_t rules = plain;
+
+    (void) state;
+
+    rules.uses = CONVO_CLAIMS_USE_NONE;
+    assert_int_equal(check(&rules, "{\"token_use\":\"-\"}"),
+                     CONVO_FAULT_NONE);
+    assert_int_equal(check(&rules, "{\"token_use\":\"-\",\"aud\":\"other\"}"),
+                     CONVO_FAULT_CLIENT);
+    assert_int_equal(check(&rules, "{\"token_use\":\"-\",\"aud\":\"-\","
+                                   "\"client_id\":\"client-1\"}"),
+                     CONVO_FAULT_CLIENT);
+
+    /* what says what it is, and a logout token */
+    assert_int_equal(check(&rules, "{}"), CONVO_FAULT_TOKEN_USE);
+    assert_int_equal(check(&rules, "{\"token_use\":\"access\"}"),
+                     CONVO_FAULT_TOKEN_USE);
+    assert_int_equal(check(&rules, "{\"token_use\":\"-\",\"events\":{}}"),
+                     CONVO_FAULT_TOKEN_USE);
+
+    /* and elsewhere such a token is none */
+    assert_int_equal(check(&plain, "{\"token_use\":\"-\"}"),
+                     CONVO_FAULT_TOKEN_USE);
+}
+
+
+static void
 times_count_to_the_second_of_the_leeway(void **state)
 {
     (void) state;
@@ -597,6 +626,7 @@ main(void)
         cmocka_unit_test(the_issuer_is_exact),
         cmocka_unit_test(a_token_for_another_client_is_refused),
         cmocka_unit_test(an_id_token_is_no_access_token),
+        cmocka_unit_test(a_provider_without_token_use_goes_by_the_audience),
         cmocka_unit_test(times_count_to_the_second_of_the_leeway),
         cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(a_subject_is_a_name),
