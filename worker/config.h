@@ -68,6 +68,9 @@ typedef enum {
 /* For so long a call is tried again, and then a last time for its timeout. */
 #define CONVO_DYNAMODB_BUDGET_MS 4000
 
+/* For so long a writer of SQLite waits for another. */
+#define CONVO_SQLITE_BUSY_MS 2000
+
 typedef struct {
     char region[CONVO_SIGV4_REGION_MAX + 1];
     char endpoint[CONVO_CONFIG_URL_MAX + 1]; /* without a path */
@@ -121,5 +124,9 @@ int64_t convo_config_round_ms(const convo_config_t *config);
  * stop: a round of matching, rooms being deleted and looked for, or a call of
  * the store, and what Redis is told then. */
 int64_t convo_config_drain_ms(const convo_config_t *config);
+
+/* What a worker was writing to the store when Redis lost its data is there so
+ * long after it, in ms, or never. */
+int64_t convo_config_late_ms(const convo_config_t *config);
 
 #endif /* CONVO_CONFIG_H */

@@ -26,6 +26,16 @@
 /* Credentials of AWS: three requests of an endpoint, 2 s each. */
 #define CREDENTIALS_MS 6000
 
+/* The longest call of DynamoDB are the reports of one read of their streams:
+ * so many parts, and of each the blocks, the reports that are there and the
+ * others, within a budget. */
+#define LATE_PARTS 8
+#define LATE_CALLS 3
+
+/* Beside a call of the store: the disk, the network, a worker that was held up
+ * between Redis and the store (paused with its machine, for one). */
+#define LATE_MARGIN_MS 20000
+
 
 int64_t
 convo_config_round_ms(const convo_config_t *config)
@@ -50,6 +60,19 @@ convo_config_drain_ms(const convo_config_t *config)
     drain_ms = rooms_ms > drain_ms ? rooms_ms : drain_ms;
 
     return store_ms > drain_ms ? store_ms : drain_ms;
+}
+
+
+int64_t
+convo_config_late_ms(const convo_config_t *config)
+{
+    int64_t part_ms = CONVO_DYNAMODB_BUDGET_MS
+                      + LATE_CALLS * config->dynamodb.timeout_ms;
+    int64_t call_ms = config->history == CONVO_HISTORY_DYNAMODB
+                          ? CREDENTIALS_MS + LATE_PARTS * part_ms
+                          : CONVO_SQLITE_BUSY_MS;
+
+    return call_ms + LATE_MARGIN_MS;
 }
 
 

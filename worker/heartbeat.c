@@ -43,8 +43,8 @@ open_pool(heartbeat_t *self, size_t index)
 {
     const convo_pool_t *pool = &self->config->pools[index];
 
-    switch (convo_pool_open(self->redis, pool, &self->run, NULL,
-                            self->config->name, &self->beat[index]))
+    switch (convo_pool_open(self->redis, self->config, pool, &self->run, NULL,
+                            &self->beat[index]))
     {
     case CONVO_POOL_LOST:
         convo_log(CONVO_LOG_WARN, "heartbeat",

@@ -31,9 +31,9 @@ convo_run_know(convo_run_t *run, convo_redis_t *redis)
 
 
 convo_pool_e
-convo_pool_open(convo_redis_t *redis, const convo_pool_t *pool,
-                const convo_run_t *run, const char *restorer,
-                const char *name, int64_t *beat)
+convo_pool_open(convo_redis_t *redis, const convo_config_t *config,
+                const convo_pool_t *pool, const convo_run_t *run,
+                const char *restorer, int64_t *beat)
 {
     const redisReply *reply, *status;
 
@@ -51,8 +51,9 @@ convo_pool_open(convo_redis_t *redis, const convo_pool_t *pool,
     convo_redis_str(redis, CONVO_GROUP);
     convo_redis_int(redis, ALIVE_S);
     convo_redis_str(redis, restorer != NULL ? restorer : "");
-    convo_redis_str(redis, name);
+    convo_redis_str(redis, config->name);
     convo_redis_int(redis, *beat);
+    convo_redis_int(redis, convo_config_late_ms(config));
 
     if (convo_redis_run(redis) != 0) {
         return CONVO_POOL_AWAY;

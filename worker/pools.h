@@ -32,11 +32,12 @@ int convo_run_know(convo_run_t *run, convo_redis_t *redis);
  * Makes the pool's schema and consumer groups, and renews the workers' mark.
  * restorer is the name of the worker that has restored the pool: it is made
  * ready if that one has the lease still, and is CONVO_POOL_RESTORING if not; or
- * NULL for the heartbeat of the worker of this name, of which *beat is the one
- * that was answered last, or 0.
+ * NULL for the heartbeat of this worker, of which *beat is the one that was
+ * answered last, or 0.
  */
-convo_pool_e convo_pool_open(convo_redis_t *redis, const convo_pool_t *pool,
-                             const convo_run_t *run, const char *restorer,
-                             const char *name, int64_t *beat);
+convo_pool_e convo_pool_open(convo_redis_t *redis,
+                             const convo_config_t *config,
+                             const convo_pool_t *pool, const convo_run_t *run,
+                             const char *restorer, int64_t *beat);
 
 #endif /* CONVO_POOLS_H */

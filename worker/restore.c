@@ -4,14 +4,17 @@
  * user, whom they are never paired with, and their last sessions.  A Redis that
  * was started with its data may have an older snapshot of it: for each new one
  * the store is read as well, and what it knows of later is taken, while the
- * pool is served.
+ * pool is served.  And so it is once more after each of these: what a worker
+ * was writing to the store when Redis lost its data may have come there when
+ * that had been read.
  *
  * Crash story.  One worker at a time restores a pool, under a lease that it
  * renews, also while the store takes its time; killed at any moment, another
  * begins again when the lease is over.  Who has lost the lease (it hung, or
  * Redis was emptied once more) opens no pool, and begins again from the start.
  * Restoring twice is restoring once: a user whom Redis knows of a later time
- * is left alone, and a session takes its place in a history once.
+ * is left alone, and a session takes its place in a history once.  When the
+ * store is to be read once more stands in Redis, so that any worker does it.
  *
  * How it fails: while the store does not answer, such a pool stays closed (the
  * edge answers 503 "restoring") and the log says so; the store is asked again
@@ -41,18 +44,26 @@ typedef struct {
 } job_t;
 
 
+static const char *
+beginning(const convo_restore_t *self, size_t index)
+{
+    return self->again[index]
+               ? ": the store is read once more, for what was being written "
+                 "when Redis lost its data"
+           : self->open[index]
+               ? ": Redis was started, perhaps with older data: what the "
+                 "store knows is read again"
+               : " is new to Redis: it is filled from the store";
+}
+
+
 static void
 tell_begin(convo_restore_t *self)
 {
     for (size_t i = 0; i < self->config->npools; i++) {
         if (self->mine[i] && !self->told[i]) {
-            convo_log(CONVO_LOG_INFO, "restore",
-                      self->open[i]
-                          ? "pool %s: Redis was started, perhaps with older "
-                            "data: what the store knows is read again"
-                          : "pool %s is new to Redis: it is filled from the "
-                            "store",
-                      self->config->pools[i].name);
+            convo_log(CONVO_LOG_INFO, "restore", "pool %s%s",
+                      self->config->pools[i].name, beginning(self, i));
             self->told[i] = 1;
         }
         self->count[i] = 0;
@@ -107,8 +118,8 @@ open_pools(convo_restore_t *self, int64_t began_ms)
             continue;
         }
 
-        switch (convo_pool_open(self->redis, &self->config->pools[i],
-                                &self->run, self->config->name,
+        switch (convo_pool_open(self->redis, self->config,
+                                &self->config->pools[i], &self->run,
                                 self->config->name, &beat))
         {
         case CONVO_POOL_READY:

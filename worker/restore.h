@@ -21,6 +21,7 @@ typedef struct {
     convo_run_t run;
     int mine[CONVO_CONFIG_POOLS];      /* being restored by this worker */
     int open[CONVO_CONFIG_POOLS];      /* and served meanwhile */
+    int again[CONVO_CONFIG_POOLS];     /* the same, and for the last time */
     int told[CONVO_CONFIG_POOLS];      /* that it is being restored */
     int64_t count[CONVO_CONFIG_POOLS]; /* users, for the log */
     int64_t renewed_ms;                /* the leases, monotonic */

@@ -100,7 +100,8 @@ convo_restore_lease(convo_restore_t *self, int renew)
 
         reply = convo_redis_reply(redis, call++);
         convo_reply_failed(reply, "restore", "restore_lease");
-        self->open[i] = convo_reply_is(reply, "open");
+        self->again[i] = convo_reply_is(reply, "again");
+        self->open[i] = self->again[i] || convo_reply_is(reply, "open");
         self->mine[i] = self->open[i] || convo_reply_is(reply, "mine");
         if (renew && !self->mine[i]) {
             convo_restore_lose(self, i, why_lost(reply));

@@ -3,7 +3,7 @@
  *
  * Write-ahead log with full synchronisation: a record that was written
  * survives a loss of power.  Several workers of the host share the file; a
- * writer waits for another for BUSY_MS and then says that it is busy.
+ * writer waits for another for CONVO_SQLITE_BUSY_MS, then says that it is busy.
  *
  * An older file gets the tables and columns that it lacks when it is opened.
  *
@@ -19,8 +19,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define BUSY_MS 2000
 
 /* PRAGMA user_version of the tables below; 1 had the sessions alone, 2 did not
  * have the state of users. */
@@ -197,7 +195,7 @@ convo_store_sqlite_open(convo_store_sqlite_t *self)
         return convo_store_sqlite_fail(self, "opening it");
     }
 
-    sqlite3_busy_timeout(self->db, BUSY_MS);
+    sqlite3_busy_timeout(self->db, CONVO_SQLITE_BUSY_MS);
 
     if (convo_store_sqlite_run(self,
                                "PRAGMA journal_mode = WAL;"

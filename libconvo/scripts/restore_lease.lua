@@ -1,23 +1,27 @@
 -- Which worker restores a pool: one at a time, for as long as it renews its
 -- lease. A pool is to be restored while it is closed, and once more for each
--- process of Redis that comes: it may have been started with older data. A
--- lease that is gone is not renewed: it was over, or Redis was emptied and what
--- had been restored is gone with it.
+-- process of Redis that comes: it may have been started with older data; and
+-- again some time after either (open_pool). A lease that is gone is not
+-- renewed: it was over, or Redis was emptied and what had been restored is gone
+-- with it.
 --
 -- KEYS: ready restoring run
 -- ARGV: name lease_ms renew run_id
 --   renew   "1" when the caller holds the lease, as far as it knows
 --   run_id  of the Redis process (INFO server)
 -- returns   "ready" (nothing is to be restored now), "mine" (taken or renewed),
---           or "open" (the same, and the pool is served meanwhile), "other"
---           (another worker is at it), or "lost" (renew, and nobody is)
+--           or "open" (the same, and the pool is served meanwhile), "again"
+--           (the same, and it is that other time), "other" (another worker is
+--           at it), or "lost" (renew, and nobody is)
 
+--@include time
 --@include run
 
 local is_open = redis.call('EXISTS', KEYS[1]) == 1
+local is_again = is_open and is_due_again(KEYS[3], ARGV[4], now_ms())
 
 -- A heartbeat comes first: it may have to close the pool.
-if is_open and (is_restored(KEYS[3], ARGV[4])
+if is_open and not is_again and (is_restored(KEYS[3], ARGV[4])
     or not has_beaten(KEYS[3], ARGV[1], ARGV[4])) then
     return 'ready'
 end
@@ -32,4 +36,4 @@ if not holder and ARGV[3] == '1' then
 end
 
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-return is_open and 'open' or 'mine'
+return is_again and 'again' or is_open and 'open' or 'mine'

@@ -158,7 +158,7 @@ export class PoolModel {
     return this.beat('opener');
   }
 
-  beat(restorer, seen = 0, name = 'w1') {
+  beat(restorer, seen = 0, name = 'w1', lateMs = 3600000) {
     const field = `beat:${name}`;
     this.running();
     const isLost = restorer === '' && (this.run[field] ?? 0) < seen
@@ -172,6 +172,11 @@ export class PoolModel {
       this.expires.delete('restoring');
     }
     if (restorer !== '' && this.restoring === restorer) {
+      if (this.isOpen && this.isDueAgain()) {
+        delete this.run.again;
+      } else {
+        this.run.again = this.now + lateMs;
+      }
       this.isOpen = true;
       this.restoring = null;
       this.expires.delete('restoring');
@@ -199,6 +204,10 @@ export class PoolModel {
 
   isRestored() {
     return this.run.read === this.runId;
+  }
+
+  isDueAgain() {
+    return this.isRestored() && this.run.again <= this.now;
   }
 
   join(sub) {
@@ -407,7 +416,8 @@ export class PoolModel {
 
   restoreLease(name, leaseMs, renew) {
     const { id, since, [`beat:${name}`]: beat = 0 } = this.run;
-    if (this.isOpen && (this.isRestored()
+    const isAgain = this.isOpen && this.isDueAgain();
+    if (this.isOpen && !isAgain && (this.isRestored()
       || id !== this.runId || beat < since)) {
       return 'ready';
     }
@@ -419,7 +429,7 @@ export class PoolModel {
     }
     this.restoring = name;
     this.expire('restoring', leaseMs);
-    return this.isOpen ? 'open' : 'mine';
+    return isAgain ? 'again' : this.isOpen ? 'open' : 'mine';
   }
 
   restoreUser(sub, record) {

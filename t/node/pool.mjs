@@ -49,11 +49,11 @@ export class Pool {
   }
 
   // What a heartbeat does, or a worker that has restored the pool.
-  async beat(restorer = '', seen = 0, name = 'w1') {
+  async beat(restorer = '', seen = 0, name = 'w1', lateMs = 3600000) {
     const [status, beat] = await this.run('open_pool',
       this.keys('ready', 'schema', 'alive', 'run', 'livekit', 'ended',
         'reports', 'restoring'),
-      [this.runId, 'workers', 15, restorer, name, seen]);
+      [this.runId, 'workers', 15, restorer, name, seen, lateMs]);
     this.lastBeat = beat;
     return status;
   }

@@ -484,6 +484,7 @@ async function anotherRedis() {
   await both('beat', '', pick([0, seen, seen + 1]), name);
   await both('takeDirty', 3, 30000);
   await restore();
+  await both('beat', 'w1', 0, 'w1', 1);
   await both('open');
 }
 
@@ -497,7 +498,7 @@ async function disaster() {
   await both('ban', pick(subs), FOREVER);
   await recall();
   await restore();
-  await both('beat', pick(['', 'w1', 'w2']));
+  await both('beat', pick(['', 'w1', 'w2']), 0, 'w1', pick([1, 3600000]));
   await both('open');
 }
 

@@ -346,6 +346,37 @@ test('restore_lease: once more for each process of Redis, while served',
     assert.deepEqual(await pool.takeDirty(), ['ann']);
   });
 
+test('restore_lease: once more when what was being written has come',
+  async () => {
+    await client.flushall();
+    await pool.restoreLease('w1');
+    await pool.beat('w1');
+    assert.equal(await pool.restoreLease('w2'), 'ready', 'it is not due');
+    const due = () => client.hset(pool.key('run'), 'again', 1);
+    await due();
+    pool.runId = 'run-2';
+    await pool.beat('', 0, 'w2');
+    assert.equal(await pool.restoreLease('w2'), 'open', 'for that one first');
+    assert.equal(await pool.beat('w2'), 'ready');
+    assert.equal(await pool.restoreLease('w2'), 'ready', 'it is not due');
+
+    await due();
+    assert.equal(await pool.restoreLease('w1'), 'again');
+    assert.equal(await pool.restoreLease('w2'), 'other');
+    await client.del(pool.key('restoring'));
+    assert.equal(await pool.restoreLease('w2'), 'again', 'w1 has died');
+    assert.equal(await pool.restoreLease('w2', 30000, '1'), 'again');
+    assert.equal(await pool.beat('w2'), 'ready');
+    assert.equal(await pool.restoreLease('w1'), 'ready', 'it was the last');
+    assert.equal(await client.hexists(pool.key('run'), 'again'), 0);
+
+    await due();
+    assert.equal(await pool.restoreLease('w1'), 'again');
+    await client.del(pool.key('ready'));
+    assert.equal(await pool.beat('w1'), 'ready', 'it was closed meanwhile');
+    assert.ok(await client.hget(pool.key('run'), 'again') > await pool.now());
+  });
+
 test('open_pool: a beat that went back closes the pool, once', async () => {
   await pool.beat('', 0, 'w2');
   await pool.beat();
@@ -372,7 +403,7 @@ test('open_pool: beats of workers long gone are forgotten', async () => {
   await client.hset(pool.key('run'), 'beat:old', await pool.now() - 3700000);
   await pool.beat('', 0, 'w2');
   const fields = Object.keys(await client.hgetall(pool.key('run'))).sort();
-  assert.deepEqual(fields, ['beat:w2', 'id', 'read', 'since']);
+  assert.deepEqual(fields, ['again', 'beat:w2', 'id', 'read', 'since']);
 });
 
 test('health tells that a pool is being restored, until it is', async () => {

@@ -108,6 +108,20 @@ a_drain_waits_for_what_is_under_way(void **state)
 
 
 static void
+a_late_write_is_waited_for(void **state)
+{
+    (void) state;
+
+    accepted("redis redis://h\n" REST);
+    assert_int_equal(convo_config_late_ms(&config), 22000);
+
+    accepted("redis redis://h\nlivekit url=http://h key=k secret_file=secret\n"
+             "history dynamodb region=eu-central-1 timeout=1s\n");
+    assert_int_equal(convo_config_late_ms(&config), 82000);
+}
+
+
+static void
 assert_rooms_outlive_sessions(void)
 {
     const convo_livekit_config_t *livekit = &config.livekit;
@@ -189,6 +203,7 @@ main(void)
         cmocka_unit_test(lost_webhooks_are_repaired_in_time),
         cmocka_unit_test(rooms_outlive_their_sessions),
         cmocka_unit_test(a_drain_waits_for_what_is_under_way),
+        cmocka_unit_test(a_late_write_is_waited_for),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

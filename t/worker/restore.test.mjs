@@ -242,6 +242,31 @@ test('a Redis that was started with all of its data: nothing changes',
     assert.equal(await isReady(), 1);
   });
 
+test('what came to the store too late is read, whoever restored the pool',
+  async () => {
+    await makeStore();
+    const banned = { bannedUntil: now() + 3600 };
+    insert(file, 'users', [userRow('ann')]);
+    insert(file, 'sessions', [sessionRow('ann', 'bob', now() - 7200)]);
+    const worker = await stage.worker();
+    await ready();
+    const again = () => pool.client.hget(pool.key('run'), 'again');
+    assert.ok(await again() > await pool.now() + 10000);
+    await pool.join('ann');
+    await worker.end('SIGKILL');
+
+    insert(file, 'users', [userRow('bob', banned)]);
+    assert.deepEqual((await shown('bob')).sessions, []);
+    await pool.client.hset(pool.key('run'), 'again', await pool.now());
+    const next = await stage.worker();
+    await next.logged(/pool default: the store is read once more/);
+    await next.logged(/pool default: Redis has what the store knows of 2 users/);
+    assert.equal((await pool.join('bob')).status, 'banned');
+    assert.equal((await shown('bob')).sessions.length, 1);
+    assert.equal((await pool.view('ann')).state, 'waiting');
+    assert.equal(await again(), null, 'it was the last time');
+  });
+
 test('an empty store: ready at once', async () => {
   await pool.client.flushall();
   const worker = await stage.worker();

@@ -10,12 +10,25 @@ end
 
 -- For which Redis process the store has been read: what it knows of later than
 -- an older snapshot is in Redis since then.
-local function restored_for(key, run_id)
+-- It is to be read once more at again_ms, or not any more (nil): what was being
+-- written to it when Redis lost its data may have come too late.
+local function restored_for(key, run_id, again_ms)
     redis.call('HSET', key, 'read', run_id)
+    if again_ms then
+        redis.call('HSET', key, 'again', again_ms)
+    else
+        redis.call('HDEL', key, 'again')
+    end
 end
 
 local function is_restored(key, run_id)
     return redis.call('HGET', key, 'read') == run_id
+end
+
+-- Whether that is due; and not by who restores for another process.
+local function is_due_again(key, run_id, now)
+    local again = tonumber(redis.call('HGET', key, 'again') or nil)
+    return again and again <= now and is_restored(key, run_id) or false
 end
 
 -- A worker that has been silent for longer is forgotten.

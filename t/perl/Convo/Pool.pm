@@ -153,7 +153,7 @@ sub pool_open () {
     return run_script('open_pool',
         [map { key($_) } qw(ready schema alive run livekit ended
             reports restoring)],
-        'run-1', 'workers', 3600, 'opener', '', 0);
+        'run-1', 'workers', 3600, 'opener', '', 0, 3600000);
 }
 
 # What the store knows of a user, as a worker brings it back.
