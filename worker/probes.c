@@ -142,7 +142,7 @@ limit_calls(probes_t *self, int64_t part, int64_t parts)
 /* The sessions to be asked about now.  Members that are no id become dead
  * letters. */
 static void
-take(probes_t *self, const convo_pool_t *pool)
+take(probes_t *self, const convo_pool_t *pool, int64_t put_off_ms)
 {
     convo_redis_t *redis = self->redis;
     convo_dead_t strange = { 0 };
@@ -153,7 +153,7 @@ take(probes_t *self, const convo_pool_t *pool)
     convo_redis_script(redis, CONVO_SCRIPT_TAKE_PROBES);
     convo_redis_key(redis, pool, CONVO_KEY_PROBES, NULL, 0);
     convo_redis_int(redis, BATCH);
-    convo_redis_int(redis, self->config->probe_interval_ms);
+    convo_redis_int(redis, put_off_ms);
 
     if (convo_redis_run(redis) != 0) {
         return;
@@ -548,7 +548,7 @@ probe(probes_t *self, const convo_pool_t *pool)
 
     self->due_at = monotonic_ms() + CONVO_REPAIR_MS - CONVO_PROBE_PAUSE_MS
                    - self->config->probe_interval_ms;
-    take(self, pool);
+    take(self, pool, self->config->probe_interval_ms);
     taken = self->n;
 
     if (taken == 0 || read_sessions(self, pool) != 0
@@ -567,20 +567,26 @@ probe(probes_t *self, const convo_pool_t *pool)
 }
 
 
-/* Notes of the sessions that are due that LiveKit does not tell of them. */
+/*
+ * Notes of the sessions that are due that LiveKit does not tell of them.  They
+ * are put off by no more than a pause: a worker that LiveKit answers asks then.
+ * So long at most this goes on, as they are due again after it.
+ */
 static void
 miss_due(probes_t *self, const convo_pool_t *pool, int64_t asked_ms)
 {
     convo_redis_t *redis = self->redis;
+    int64_t began_ms = monotonic_ms();
 
     do {
-        take(self, pool);
+        take(self, pool, CONVO_PROBE_PAUSE_MS);
         convo_redis_begin(redis);
 
         for (size_t i = 0; i < self->n; i++) {
             convo_session_miss(redis, pool, &self->sessions[i], asked_ms);
         }
     } while (self->n > 0 && convo_redis_run(redis) == 0 && self->n == BATCH
+             && monotonic_ms() - began_ms < CONVO_PROBE_PAUSE_MS
              && !convo_stopping());
 }
 
@@ -656,7 +662,9 @@ convo_probes(const convo_config_t *config)
             continue;
         }
 
-        for (size_t i = 0; i < config->npools && !self->down; i++) {
+        for (size_t i = 0;
+             i < config->npools && !self->down && !convo_stopping(); i++)
+        {
             more |= probe(self, &config->pools[i]);
         }
 

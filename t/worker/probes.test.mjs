@@ -545,6 +545,27 @@ test('while LiveKit is down it is asked ever less often', async () => {
   await until(() => stage.proxy.count('ListParticipants') >= 2, 'it asks');
 });
 
+test('a worker that does not reach LiveKit leaves it to the others', async () => {
+  const first = await worker({ probe_interval: '4s' });
+  const sid = await match('ann', 'bob');
+  await first.end();
+
+  await stage.client.zadd('{default}:probes', 1, sid);
+  await worker({
+    probe_interval: '4s',
+    livekit: 'url=http://127.0.0.1:9 key=testkey secret_file=secret '
+      + 'timeout=1s',
+  });
+  await until(async () => (await pool.session(sid)).missed, 'it is missed');
+
+  await stage.client.zadd('{default}:probes', 1, sid);
+  const due = await until(async () => {
+    const score = await stage.client.zscore('{default}:probes', sid);
+    return score > 1 && score;
+  }, 'it is put off');
+  assert.ok(due - Date.now() < 1000, `put off by ${due - Date.now()} ms`);
+});
+
 test('three workers ask no more than one', async () => {
   for (const pair of [['a', 'b'], ['c', 'd'], ['e', 'f']]) {
     const { sid } = await pool.pair(...pair);
