@@ -534,7 +534,9 @@ convo_match(const convo_config_t *config)
             continue;
         }
 
-        for (size_t i = 0; i < config->npools && !match->open; i++) {
+        for (size_t i = 0;
+             i < config->npools && !match->open && !convo_stopping(); i++)
+        {
             more |= run_round(match, i);
         }
 

@@ -198,7 +198,9 @@ convo_rooms(const convo_config_t *config)
             continue;
         }
 
-        for (size_t i = 0; i < config->npools && !self.down; i++) {
+        for (size_t i = 0;
+             i < config->npools && !self.down && !convo_stopping(); i++)
+        {
             more |= close_rooms(&self, &config->pools[i]);
         }
 

@@ -429,7 +429,7 @@ convo_sessions(const convo_config_t *config)
             continue;
         }
 
-        for (size_t i = 0; i < config->npools; i++) {
+        for (size_t i = 0; i < config->npools && !convo_stopping(); i++) {
             const convo_pool_t *pool = &config->pools[i];
 
             more |= look_at_sessions(&self, pool, now);
