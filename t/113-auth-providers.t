@@ -430,7 +430,7 @@ $::Providers =~ s/(convo_auth_client staff-app;)/$1
         convo_auth_require email_verified=true;
     }
 --- error_log
-"convo_auth_require email_verified=true" in location "/t" cannot hold for access tokens
+"convo_auth_require email_verified" in location "/t" cannot hold for access tokens
 
 
 
