@@ -4,6 +4,11 @@
  * process's own memory.  A token that comes again costs a look-up and a
  * comparison: no lock, no hash of it all, no parsing.
  *
+ * A token enters when it is seen for the second time, as many never come
+ * again: it must be in the zone or, where there is none, the doorkeeper must
+ * know it, which keeps a mark of each of the last tokens that were verified.
+ * Marks are short, so at times a token enters at first sight.
+ *
  * A token is found by its last bytes, which are the end of a signature: as
  * only verified tokens enter, nobody chooses them, and no chain grows long; who
  * does not know them never gets to a comparison whose time could tell more.
@@ -33,6 +38,11 @@
 /* bytes of the front for a chain each: about a token with its claims */
 
 #define NGX_HTTP_CONVO_AUTH_FRONT_CHAIN  2048
+
+/* the doorkeeper's marks: for a chain each, and those compared together */
+
+#define NGX_HTTP_CONVO_AUTH_FRONT_MARKS  2
+#define NGX_HTTP_CONVO_AUTH_FRONT_LINE   16
 
 /* the part of all tokens by which the order of use may be wrong */
 
@@ -70,15 +80,19 @@ struct ngx_http_convo_auth_front_node_s {
 struct ngx_http_convo_auth_front_s {
     size_t                              max;    /* bytes */
     size_t                              size;   /* bytes held */
+    size_t                              tables; /* of these, not tokens' */
     ngx_uint_t                          tokens; /* held */
     ngx_uint_t                          count;  /* of tokens ever put */
     ngx_uint_t                          mask;
     ngx_http_convo_auth_front_node_t  **chains; /* NULL: none yet */
+    uint32_t                           *marks;  /* the same */
     ngx_queue_t                         queue;  /* last used first */
 };
 
 
 static void ngx_http_convo_auth_front_destroy(void *data);
+static void *ngx_http_convo_auth_front_table(
+    ngx_http_convo_auth_front_t *front, size_t size);
 static ngx_int_t ngx_http_convo_auth_front_begin(
     ngx_http_convo_auth_front_t *front);
 static uint64_t ngx_http_convo_auth_front_hash(const ngx_str_t *token);
@@ -113,6 +127,14 @@ ngx_http_convo_auth_front_create(ngx_conf_t *cf, size_t size)
     ngx_queue_init(&front->queue);
 
     front->max = size;
+    front->mask = 1;
+
+    while (front->mask < size / NGX_HTTP_CONVO_AUTH_FRONT_CHAIN) {
+        front->mask *= 2;
+    }
+
+    front->mask--;
+
     cln->handler = ngx_http_convo_auth_front_destroy;
 
     return front;
@@ -131,12 +153,14 @@ ngx_http_convo_auth_front_empty(ngx_http_convo_auth_front_t *front)
             ngx_queue_data(q, ngx_http_convo_auth_front_node_t, queue));
     }
 
-    if (front->chains) {
-        ngx_free(front->chains);
-        front->chains = NULL;
+    ngx_free(front->chains);
+    ngx_free(front->marks);
 
-        ngx_http_convo_auth_front_account(front, 0, -(ssize_t) front->size);
-    }
+    front->chains = NULL;
+    front->marks = NULL;
+
+    ngx_http_convo_auth_front_account(front, 0, -(ssize_t) front->tables);
+    front->tables = 0;
 }
 
 
@@ -166,6 +190,51 @@ ngx_http_convo_auth_front_find(ngx_http_convo_auth_front_t *front,
     node->proof->references++;
 
     return node->proof;
+}
+
+
+ngx_uint_t
+ngx_http_convo_auth_front_knows(ngx_http_convo_auth_front_t *front,
+    const ngx_str_t *token)
+{
+    uint32_t    mark, *line;
+    uint64_t    hash;
+    ngx_uint_t  i;
+
+    if (token->len < NGX_HTTP_CONVO_AUTH_FRONT_TAIL) {
+        return 0;
+    }
+
+    if (front->marks == NULL) {
+        front->marks = ngx_http_convo_auth_front_table(front,
+                             (front->mask + 1)
+                             * NGX_HTTP_CONVO_AUTH_FRONT_MARKS
+                             * sizeof(uint32_t));
+        if (front->marks == NULL) {
+            return 0;
+        }
+    }
+
+    hash = ngx_http_convo_auth_front_hash(token);
+    mark = (uint32_t) (hash >> 32);
+
+    line = front->marks
+           + (hash & front->mask) * NGX_HTTP_CONVO_AUTH_FRONT_MARKS
+             / NGX_HTTP_CONVO_AUTH_FRONT_LINE * NGX_HTTP_CONVO_AUTH_FRONT_LINE;
+
+    for (i = 0; i < NGX_HTTP_CONVO_AUTH_FRONT_LINE; i++) {
+        if (line[i] == mark) {
+            return 1;
+        }
+    }
+
+    /* the oldest gives way */
+
+    ngx_memmove(line + 1, line,
+                (NGX_HTTP_CONVO_AUTH_FRONT_LINE - 1) * sizeof(uint32_t));
+    line[0] = mark;
+
+    return 0;
 }
 
 
@@ -251,35 +320,39 @@ ngx_http_convo_auth_front_destroy(void *data)
 }
 
 
-/* the table comes with the first token: a master process never has one */
+/* a table comes with the first token: a master process never has one */
+
+static void *
+ngx_http_convo_auth_front_table(ngx_http_convo_auth_front_t *front,
+    size_t size)
+{
+    void  *table;
+
+    table = ngx_memalign(NGX_HTTP_CONVO_AUTH_FRONT_LINE * sizeof(uint32_t),
+                         size, ngx_cycle->log);
+    if (table == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(table, size);
+
+    front->tables += size;
+    ngx_http_convo_auth_front_account(front, 0, size);
+
+    return table;
+}
+
 
 static ngx_int_t
 ngx_http_convo_auth_front_begin(ngx_http_convo_auth_front_t *front)
 {
-    size_t      size;
-    ngx_uint_t  n;
-
-    if (front->chains) {
-        return NGX_OK;
-    }
-
-    n = 1;
-
-    while (n < front->max / NGX_HTTP_CONVO_AUTH_FRONT_CHAIN) {
-        n *= 2;
-    }
-
-    size = n * sizeof(ngx_http_convo_auth_front_node_t *);
-
-    front->chains = ngx_calloc(size, ngx_cycle->log);
     if (front->chains == NULL) {
-        return NGX_ERROR;
+        front->chains = ngx_http_convo_auth_front_table(front,
+                            (front->mask + 1)
+                            * sizeof(ngx_http_convo_auth_front_node_t *));
     }
 
-    front->mask = n - 1;
-    ngx_http_convo_auth_front_account(front, 0, size);
-
-    return NGX_OK;
+    return front->chains ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -366,12 +439,9 @@ static ngx_int_t
 ngx_http_convo_auth_front_make_room(ngx_http_convo_auth_front_t *front,
     size_t size)
 {
-    size_t        table;
     ngx_queue_t  *q;
 
-    table = (front->mask + 1) * sizeof(ngx_http_convo_auth_front_node_t *);
-
-    if (table + size > front->max) {
+    if (front->tables + size > front->max) {
         return NGX_DECLINED;
     }
 

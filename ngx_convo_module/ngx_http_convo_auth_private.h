@@ -466,6 +466,13 @@ ngx_http_convo_auth_proof_t *ngx_http_convo_auth_front_find(
     const convo_jwa_accept_t *accept, const ngx_str_t *token);
 
 /*
+ * Whether a verified token was asked for here before, not long ago: 1 or 0,
+ * where 1 may at times be wrong.  Notes it when not.
+ */
+ngx_uint_t ngx_http_convo_auth_front_knows(
+    ngx_http_convo_auth_front_t *front, const ngx_str_t *token);
+
+/*
  * Remembers a token that was not found, until it expires or others are used
  * more; may silently not.  The front takes a reference of its own.
  */

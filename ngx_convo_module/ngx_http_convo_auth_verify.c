@@ -14,17 +14,22 @@
 
 static convo_fault_e ngx_http_convo_auth_verify_anew(
     ngx_http_convo_auth_main_conf_t *amcf, ngx_http_convo_auth_ctx_t *ctx,
-    const convo_jwks_t *set, ngx_http_convo_auth_proof_t **proof);
+    const convo_jwks_t *set, convo_claims_t **claims);
 static convo_fault_e ngx_http_convo_auth_verify_signature(
     const ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set);
-static convo_fault_e ngx_http_convo_auth_read_claims(
-    const ngx_http_convo_auth_ctx_t *ctx,
-    ngx_http_convo_auth_proof_t **proof);
 static void ngx_http_convo_auth_seen(ngx_http_convo_auth_ctx_t *ctx,
     ngx_http_convo_auth_seen_e seen);
+static ngx_uint_t ngx_http_convo_auth_comes_again(
+    const ngx_http_convo_auth_main_conf_t *amcf,
+    const ngx_http_convo_auth_ctx_t *ctx);
+static convo_fault_e ngx_http_convo_auth_remember(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set,
+    ngx_http_convo_auth_front_t *front, convo_claims_t *claims);
 static convo_fault_e ngx_http_convo_auth_hold(ngx_http_request_t *r,
-    ngx_http_convo_auth_ctx_t *ctx, ngx_http_convo_auth_proof_t *proof);
+    ngx_http_convo_auth_ctx_t *ctx, convo_claims_t *claims,
+    ngx_pool_cleanup_pt release, void *data);
 static void ngx_http_convo_auth_release(void *data);
+static void ngx_http_convo_auth_free(void *data);
 
 
 convo_fault_e
@@ -32,6 +37,7 @@ ngx_http_convo_auth_verify(ngx_http_request_t *r,
     ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set)
 {
     convo_fault_e                     fault;
+    convo_claims_t                   *claims;
     ngx_http_convo_auth_proof_t      *proof;
     ngx_http_convo_auth_main_conf_t  *amcf;
 
@@ -43,29 +49,30 @@ ngx_http_convo_auth_verify(ngx_http_request_t *r,
                         : NULL;
     if (proof) {
         ngx_http_convo_auth_seen(ctx, ngx_http_convo_auth_seen_front);
-        return ngx_http_convo_auth_hold(r, ctx, proof);
+        return ngx_http_convo_auth_hold(r, ctx, proof->claims,
+                                        ngx_http_convo_auth_release, proof);
     }
 
-    fault = ngx_http_convo_auth_verify_anew(amcf, ctx, set, &proof);
+    fault = ngx_http_convo_auth_verify_anew(amcf, ctx, set, &claims);
     if (fault != CONVO_FAULT_NONE) {
         return fault;
     }
 
-    if (amcf->front) {
-        ngx_http_convo_auth_front_put(amcf->front, set, &ctx->conf->accept,
-                                      &ctx->token, proof);
+    if (ngx_http_convo_auth_comes_again(amcf, ctx)) {
+        return ngx_http_convo_auth_remember(r, ctx, set, amcf->front, claims);
     }
 
-    return ngx_http_convo_auth_hold(r, ctx, proof);
+    return ngx_http_convo_auth_hold(r, ctx, claims, ngx_http_convo_auth_free,
+                                    claims);
 }
 
 
-/* with CONVO_FAULT_NONE the caller has a reference to the proof */
+/* with CONVO_FAULT_NONE the claims are the caller's */
 
 static convo_fault_e
 ngx_http_convo_auth_verify_anew(ngx_http_convo_auth_main_conf_t *amcf,
     ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set,
-    ngx_http_convo_auth_proof_t **proof)
+    convo_claims_t **claims)
 {
     u_char         key[NGX_HTTP_CONVO_AUTH_KEY_LEN];
     convo_fault_e  fault;
@@ -80,7 +87,7 @@ ngx_http_convo_auth_verify_anew(ngx_http_convo_auth_main_conf_t *amcf,
 
         if (ngx_http_convo_auth_cache_has(amcf->cache, key)) {
             ngx_http_convo_auth_seen(ctx, ngx_http_convo_auth_seen_hit);
-            return ngx_http_convo_auth_read_claims(ctx, proof);
+            return convo_claims_read(&ctx->jws.payload, claims);
         }
     }
 
@@ -91,11 +98,12 @@ ngx_http_convo_auth_verify_anew(ngx_http_convo_auth_main_conf_t *amcf,
     fault = ngx_http_convo_auth_verify_signature(ctx, set);
 
     if (fault == CONVO_FAULT_NONE) {
-        fault = ngx_http_convo_auth_read_claims(ctx, proof);
+        fault = convo_claims_read(&ctx->jws.payload, claims);
     }
 
     if (fault == CONVO_FAULT_NONE && amcf->cache) {
-        ngx_http_convo_auth_cache_put(amcf->cache, key, (*proof)->expires);
+        ngx_http_convo_auth_cache_put(amcf->cache, key,
+                                      (time_t) convo_claims_expires(*claims));
     }
 
     return fault;
@@ -144,49 +152,67 @@ ngx_http_convo_auth_verify_signature(const ngx_http_convo_auth_ctx_t *ctx,
 }
 
 
-static convo_fault_e
-ngx_http_convo_auth_read_claims(const ngx_http_convo_auth_ctx_t *ctx,
-    ngx_http_convo_auth_proof_t **proof)
-{
-    convo_fault_e    fault;
-    convo_claims_t  *claims;
+/* whether a token the front did not have is one that it shall have */
 
-    fault = convo_claims_read(&ctx->jws.payload, &claims);
-    if (fault != CONVO_FAULT_NONE) {
-        return fault;
+static ngx_uint_t
+ngx_http_convo_auth_comes_again(const ngx_http_convo_auth_main_conf_t *amcf,
+    const ngx_http_convo_auth_ctx_t *ctx)
+{
+    if (amcf->front == NULL) {
+        return 0;
     }
 
-    *proof = ngx_http_convo_auth_proof_create(claims);
-    if (*proof == NULL) {
+    if (amcf->cache) {
+        return ctx->seen == ngx_http_convo_auth_seen_hit;
+    }
+
+    return ngx_http_convo_auth_front_knows(amcf->front, &ctx->token);
+}
+
+
+static convo_fault_e
+ngx_http_convo_auth_remember(ngx_http_request_t *r,
+    ngx_http_convo_auth_ctx_t *ctx, const convo_jwks_t *set,
+    ngx_http_convo_auth_front_t *front, convo_claims_t *claims)
+{
+    ngx_http_convo_auth_proof_t  *proof;
+
+    proof = ngx_http_convo_auth_proof_create(claims);
+    if (proof == NULL) {
         convo_claims_free(claims);
         return CONVO_FAULT_INTERNAL;
     }
 
-    return CONVO_FAULT_NONE;
+    ngx_http_convo_auth_front_put(front, set, &ctx->conf->accept,
+                                  &ctx->token, proof);
+
+    return ngx_http_convo_auth_hold(r, ctx, claims,
+                                    ngx_http_convo_auth_release, proof);
 }
 
 
 /*
- * The request's reference lasts until its pool goes, even when another
- * location decides again: variables already handed out point into the claims.
+ * The request has the claims until its pool goes, even when another location
+ * decides again: variables already handed out point into them.
  */
 
 static convo_fault_e
 ngx_http_convo_auth_hold(ngx_http_request_t *r,
-    ngx_http_convo_auth_ctx_t *ctx, ngx_http_convo_auth_proof_t *proof)
+    ngx_http_convo_auth_ctx_t *ctx, convo_claims_t *claims,
+    ngx_pool_cleanup_pt release, void *data)
 {
     ngx_pool_cleanup_t  *cln;
 
     cln = ngx_pool_cleanup_add(r->pool, 0);
     if (cln == NULL) {
-        ngx_http_convo_auth_proof_release(proof);
+        release(data);
         return CONVO_FAULT_INTERNAL;
     }
 
-    cln->handler = ngx_http_convo_auth_release;
-    cln->data = proof;
+    cln->handler = release;
+    cln->data = data;
 
-    ctx->claims = proof->claims;
+    ctx->claims = claims;
 
     return CONVO_FAULT_NONE;
 }
@@ -196,4 +222,11 @@ static void
 ngx_http_convo_auth_release(void *data)
 {
     ngx_http_convo_auth_proof_release(data);
+}
+
+
+static void
+ngx_http_convo_auth_free(void *data)
+{
+    convo_claims_free(data);
 }

@@ -1,6 +1,6 @@
 # convo_auth_cache front=: what a process remembers by itself. A token is let in
 # by it only when it is the same in every byte, and only where the same keys and
-# algorithms count.
+# algorithms count. A token is remembered when it comes for the second time.
 
 use Test::Nginx::Socket 'no_plan';
 use Convo::Test;
@@ -8,6 +8,8 @@ use Convo::Token
     qw(auth_config base64url bearer id_token jwk keys_file token $CLIENT
        $ISSUER);
 use Convo::Provider keys => { one => ['pool'], gone => ['second'] };
+
+use MIME::Base64 ();
 
 our $Config = auth_config() . "convo_auth_cache front=1m;\n";
 our $Small = auth_config() . "convo_auth_cache front=64k;\n";
@@ -36,10 +38,10 @@ sub places {
     return sort { $a <=> $b } keys %at;
 }
 
-# Many users' tokens, one of which comes again after each fourth.
+# Many users' tokens, each twice, one of which comes again after each fourth.
 our $Often = bearer(id_token(sub => 'often'));
 our @Many = map { bearer(id_token(sub => "user-$_")) } 1 .. 96;
-our @Mixed = map { $_ % 4 ? $Many[$_] : ($Often, $Many[$_]) } 0 .. $#Many;
+our @Mixed = map { (($_ % 4 ? () : $Often), ($Many[$_]) x 2) } 0 .. $#Many;
 
 # Those that must be fresh are made when the block runs: all others are made
 # when the suite is read.
@@ -64,24 +66,24 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: a token is looked at once
+=== TEST 1: a token is remembered when it comes again
 --- request eval
 [("GET /t") x 4]
 --- more_headers eval: $::Good
 --- response_body eval
-["user-1 miss\n", ("user-1 front\n") x 3]
+[("user-1 miss\n") x 2, ("user-1 front\n") x 2]
 
 
 
-=== TEST 2: beside a zone, what the process has verified is not looked for there
+=== TEST 2: beside a zone, what the process remembers is not looked for there
 --- http_config eval
 ::auth_config() . 'convo_auth_cache zone=tokens:1m;'
 --- request eval
-[("GET /t") x 3, "GET /metrics"]
+[("GET /t") x 4, "GET /metrics"]
 --- more_headers eval: $::Good
 --- response_body_like eval
-[qr/miss/, qr/front/, qr/front/, qr/result="front".\ 2$ .*
-result="hit".\ 0$ .* result="miss".\ 1$ .* front_tokens\ 1$ .*
+[qr/miss/, qr/hit/, qr/front/, qr/front/, qr/result="front".\ 2$ .*
+result="hit".\ 1$ .* result="miss".\ 1$ .* front_tokens\ 1$ .*
 cache_tokens\ 1$/msx]
 
 
@@ -144,12 +146,12 @@ my ($header, $payload, $signature) = split /\./, $::Token;
     location /provider { convo_auth on; convo_auth_identity_provider Other;
                          return 200 "in\n"; }
 --- request eval
-["GET /t", "GET /t", "GET /verified", "GET /client", "GET /issuer",
+["GET /t", "GET /t", "GET /t", "GET /verified", "GET /client", "GET /issuer",
  "GET /access", "GET /provider", "GET /t"]
 --- more_headers eval
 ::bearer(::id_token(email_verified => \0))
 --- error_code eval
-[200, 200, 403, 401, 401, 401, 403, 200]
+[200, 200, 200, 403, 401, 401, 401, 403, 200]
 
 
 
@@ -164,10 +166,10 @@ qq(
     }
 )
 --- request eval
-["GET /t", "GET /t", "GET /impostor", "GET /t"]
+["GET /t", "GET /t", "GET /t", "GET /impostor", "GET /t"]
 --- more_headers eval: $::Good
 --- error_code eval
-[200, 200, 401, 200]
+[200, 200, 200, 401, 200]
 
 
 
@@ -182,10 +184,10 @@ q(
     }
 )
 --- request eval
-["GET /t", "GET /same", "GET /t", "GET /same"]
+["GET /t", "GET /t", "GET /same", "GET /t", "GET /same"]
 --- more_headers eval: $::Good
 --- response_body eval
-["miss\n", "miss\n", "front\n", "front\n"]
+["miss\n", "miss\n", "miss\n", "front\n", "front\n"]
 
 
 
@@ -199,10 +201,10 @@ q(
         return 200 "in\n";
     }
 --- request eval
-["GET /t", "GET /t", "GET /other", "GET /t"]
+["GET /t", "GET /t", "GET /t", "GET /other", "GET /t"]
 --- more_headers eval: $::Good
 --- error_code eval
-[200, 200, 401, 200]
+[200, 200, 200, 401, 200]
 
 
 
@@ -219,14 +221,14 @@ q(
     }
     location /t { convo_auth on; return 200 "$convo_auth_cache\n"; }
 --- request eval
-["GET /provider/mode/one", "GET /t", "GET /t",
+["GET /provider/mode/one", "GET /t", "GET /t", "GET /t",
  "GET /provider/mode/gone", "GET /t",
  "GET /provider/mode/one", "GET /t"]
 --- more_headers eval: $::Good
 --- error_code eval
-[200, 200, 200, 200, 401, 200, 200]
+[200, 200, 200, 200, 200, 401, 200, 200]
 --- response_body_like eval
-[qr/one/, qr/miss/, qr/front/, qr/gone/, qr/invalid_token/, qr/one/,
+[qr/one/, qr/miss/, qr/miss/, qr/front/, qr/gone/, qr/invalid_token/, qr/one/,
  qr/front/]
 
 
@@ -238,12 +240,12 @@ q(
     location /metrics { convo_metrics; }
     location /wait { proxy_pass http://127.0.0.1:$TEST_NGINX_PROVIDER_PORT/keys/slow; }
 --- request eval
-["GET /t", "GET /t", "GET /wait", "GET /wait", "GET /wait", "GET /t",
- "GET /metrics"]
+["GET /t", "GET /t", "GET /metrics", "GET /wait", "GET /wait", "GET /wait",
+ "GET /t", "GET /metrics"]
 --- error_code eval
-[200, 200, 200, 200, 200, 401, 200]
+[200, 200, 200, 200, 200, 200, 401, 200]
 --- response_body_like eval
-[(qr/./) x 6, qr/front_tokens\ 0$/m]
+[(qr/./) x 2, qr/front_tokens 1$/m, (qr/./) x 4, qr/front_tokens 0$/m]
 --- timeout: 3
 
 
@@ -258,11 +260,11 @@ q(
 
 === TEST 14: a token that never expires is kept like any other
 --- request eval
-[("GET /t") x 2]
+[("GET /t") x 3]
 --- more_headers eval
 ::bearer(::id_token(exp => 9007199254740991))
 --- response_body eval
-["user-1 miss\n", "user-1 front\n"]
+["user-1 miss\n", "user-1 miss\n", "user-1 front\n"]
 
 
 
@@ -273,7 +275,7 @@ q(
 --- more_headers eval
 [@::Mixed, '', $::Many[0], $::Many[-1], $::Often]
 --- response_body_like eval
-my $first = 1;
+my $first = 2;
 [(map { $_ ne $::Often || $first-- > 0 ? qr/miss$/ : qr/^often front$/ }
     @::Mixed),
  qr/from="front".\ [1-9]\d*$ .* front_tokens\ (?:1\d|2\d|3\d)$ .*
@@ -296,7 +298,7 @@ for (my $n = 11_500; length $token < 16_380 && $n < 11_900; $n += 1) {
 }
 $::Long = ::bearer($token);
 --- response_body eval
-["user-1 miss\n", "user-1 front\n", "user-1 front\n"]
+["user-1 miss\n", "user-1 miss\n", "user-1 front\n"]
 
 
 
@@ -351,3 +353,58 @@ invalid value "front=much" in "convo_auth_cache", expected "front=SIZE" with 0 o
 --- suppress_stderr
 --- error_log
 "convo_auth_cache" directive is duplicate
+
+
+
+=== TEST 22: a token that is seen once is not remembered, one seen twice is
+--- request eval
+[(map { ("GET /t", "GET /metrics") } 1 .. 6)]
+--- more_headers eval
+[map { ($_, '') } @::Many[0, 1, 2, 1, 1, 0]]
+--- response_body_like eval
+[(map { (qr/miss$/, qr/front_tokens\ 0$ .* cache_tokens\ 0$/msx) } 1 .. 3),
+ qr/^user-2 miss$/, qr/front_tokens 1$/m,
+ qr/^user-2 front$/, qr/front_tokens 1$/m,
+ qr/^user-1 miss$/, qr/front_tokens 2$/m]
+
+
+
+=== TEST 23: the same beside a zone, and what is not remembered takes no memory
+--- http_config eval
+::auth_config() . 'convo_auth_cache zone=tokens:1m;'
+--- request eval
+[(map { ("GET /t", "GET /metrics") } 1 .. 6)]
+--- more_headers eval
+[map { ($_, '') } @::Many[0, 1, 2, 1, 1, 0]]
+--- response_body_like eval
+[(map { (qr/miss$/,
+    qr/front_tokens\ 0$ .* front_bytes\ 0$ .* cache_tokens\ $_$/msx) } 1 .. 3),
+ qr/^user-2 hit$/, qr/front_tokens 1$/m,
+ qr/^user-2 front$/, qr/front_tokens 1$/m,
+ qr/^user-1 hit$/, qr/front_tokens 2$/m]
+
+
+
+=== TEST 24: a token that did not verify is not one that comes again
+--- request eval
+[("GET /t") x 5]
+--- more_headers eval
+my ($header, $payload, $signature) = split /\./, $::Token;
+my $text = MIME::Base64::decode_base64($payload =~ tr{-_}{+/}r);
+my $forged = ::base64url($text =~ s/user-1/user-2/r);
+[(::bearer("$header.$forged.$signature")) x 2, ($::Good) x 3]
+--- error_code eval
+[401, 401, 200, 200, 200]
+--- response_body_like eval
+[(qr/invalid_token/) x 2, qr/miss$/, qr/miss$/, qr/front$/]
+
+
+
+=== TEST 25: of many tokens that come in turn each is remembered
+--- http_config eval: ::auth_config() . 'convo_auth_cache front=512k;'
+--- request eval
+[("GET /t") x (3 * @::Many), "GET /metrics"]
+--- more_headers eval
+[(@::Many) x 3, '']
+--- response_body_like eval
+[(qr/miss$/) x (2 * @::Many), (qr/front$/) x @::Many, qr/front_tokens 96$/m]

@@ -243,14 +243,14 @@ refused_total.code="provider_not_allowed".\ 1$ .*
 refused_total.code="forbidden".\ 1$ .*
 refused_total.code="keys_unavailable".\ 1$ .*
 refused_total.code="internal_error".\ 0$ .*
-cache_total.result="front".\ 1$ .*
-cache_total.result="hit".\ 0$ .*
+cache_total.result="front".\ 0$ .*
+cache_total.result="hit".\ 1$ .*
 cache_total.result="miss".\ 4$ .*
 cache_evicted_total.from="front".\ 0$ .*
 cache_evicted_total.from="zone".\ 0$ .*
 fetches_total.result="ok".\ 0$ .*
 fetches_total.result="failed".\ 1$ .*
-front_tokens\ 4$ .* front_bytes\ [1-9]\d+$ .* cache_tokens\ 4$/msx]
+front_tokens\ 1$ .* front_bytes\ [1-9]\d+$ .* cache_tokens\ 4$/msx]
 
 
 
