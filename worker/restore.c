@@ -10,8 +10,9 @@
  *
  * Crash story.  One worker at a time restores a pool, under a lease that it
  * renews, also while the store takes its time; killed at any moment, another
- * begins again when the lease is over.  Who has lost the lease (it hung, or
- * Redis was emptied once more) opens no pool, and begins again from the start.
+ * begins again when the lease is over, and at once when it was told to stop.
+ * Who has lost the lease (it hung, or Redis was emptied once more) opens no
+ * pool, and begins again from the start.
  * Restoring twice is restoring once: a user whom Redis knows of a later time
  * is left alone, and a session takes its place in a history once.  When the
  * store is to be read once more stands in Redis, so that any worker does it.
@@ -201,6 +202,7 @@ convo_restore(const convo_config_t *config)
         convo_stop_wait(wait_ms);
     }
 
+    convo_restore_give_back(&job->restore);
     convo_redis_free(job->restore.redis);
     free(job);
 }

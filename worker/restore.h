@@ -39,6 +39,10 @@ int64_t convo_restore_clock(void);
  */
 int convo_restore_lease(convo_restore_t *self, int renew);
 
+/* Gives the leases back that are ours, so that another worker begins at once;
+ * one that Redis does not hear of now is over by itself. */
+void convo_restore_give_back(convo_restore_t *self);
+
 /* The pool is not ours any more; when nobody has it we shall begin again. */
 void convo_restore_lose(convo_restore_t *self, size_t index, const char *why);
 

@@ -61,6 +61,23 @@ why_lost(const redisReply *reply)
 }
 
 
+static void
+call_lease(convo_restore_t *self, size_t index, const char *renew)
+{
+    const convo_pool_t *pool = &self->config->pools[index];
+    convo_redis_t *redis = self->redis;
+
+    convo_redis_script(redis, CONVO_SCRIPT_RESTORE_LEASE);
+    convo_redis_key(redis, pool, CONVO_KEY_READY, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_RESTORING, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_RUN, NULL, 0);
+    convo_redis_str(redis, self->config->name);
+    convo_redis_int(redis, self->config->lease_ms);
+    convo_redis_str(redis, renew);
+    convo_redis_str(redis, self->run.run_id);
+}
+
+
 int
 convo_restore_lease(convo_restore_t *self, int renew)
 {
@@ -72,19 +89,9 @@ convo_restore_lease(convo_restore_t *self, int renew)
     convo_redis_begin(redis);
 
     for (size_t i = 0; i < config->npools; i++) {
-        if (renew && !self->mine[i]) {
-            continue;
+        if (!renew || self->mine[i]) {
+            call_lease(self, i, renew ? "1" : "0");
         }
-
-        convo_redis_script(redis, CONVO_SCRIPT_RESTORE_LEASE);
-        convo_redis_key(redis, &config->pools[i], CONVO_KEY_READY, NULL, 0);
-        convo_redis_key(redis, &config->pools[i], CONVO_KEY_RESTORING, NULL,
-                        0);
-        convo_redis_key(redis, &config->pools[i], CONVO_KEY_RUN, NULL, 0);
-        convo_redis_str(redis, config->name);
-        convo_redis_int(redis, config->lease_ms);
-        convo_redis_str(redis, renew ? "1" : "0");
-        convo_redis_str(redis, self->run.run_id);
     }
 
     if (convo_redis_run(redis) != 0) {
@@ -112,6 +119,24 @@ convo_restore_lease(convo_restore_t *self, int renew)
     self->renewed_ms = convo_restore_clock();
 
     return n;
+}
+
+
+void
+convo_restore_give_back(convo_restore_t *self)
+{
+    convo_redis_begin(self->redis);
+
+    for (size_t i = 0; i < self->config->npools; i++) {
+        if (self->mine[i]) {
+            call_lease(self, i, "end");
+            self->mine[i] = 0;
+        }
+    }
+
+    if (convo_redis_calls(self->redis) > 0) {
+        (void) convo_redis_run(self->redis);
+    }
 }
 
 

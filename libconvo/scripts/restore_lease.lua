@@ -7,15 +7,24 @@
 --
 -- KEYS: ready restoring run
 -- ARGV: name lease_ms renew run_id
---   renew   "1" when the caller holds the lease, as far as it knows
+--   renew   "1" when the caller holds the lease, as far as it knows; "end" when
+--           it gives that back
 --   run_id  of the Redis process (INFO server)
 -- returns   "ready" (nothing is to be restored now), "mine" (taken or renewed),
 --           or "open" (the same, and the pool is served meanwhile), "again"
 --           (the same, and it is that other time), "other" (another worker is
---           at it), or "lost" (renew, and nobody is)
+--           at it), "lost" (renew, and nobody is), or "ended" (it is not the
+--           caller's any more)
 
 --@include time
 --@include run
+
+if ARGV[3] == 'end' then
+    if redis.call('GET', KEYS[2]) == ARGV[1] then
+        redis.call('DEL', KEYS[2])
+    end
+    return 'ended'
+end
 
 local is_open = redis.call('EXISTS', KEYS[1]) == 1
 local is_again = is_open and is_due_again(KEYS[3], ARGV[4], now_ms())

@@ -415,6 +415,13 @@ export class PoolModel {
   }
 
   restoreLease(name, leaseMs, renew) {
+    if (renew === 'end') {
+      if (this.restoring === name) {
+        this.restoring = null;
+        this.expires.delete('restoring');
+      }
+      return 'ended';
+    }
     const { id, since, [`beat:${name}`]: beat = 0 } = this.run;
     const isAgain = this.isOpen && this.isDueAgain();
     if (this.isOpen && !isAgain && (this.isRestored()

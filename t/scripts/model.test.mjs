@@ -448,7 +448,8 @@ async function store() {
 }
 
 async function restore() {
-  await both('restoreLease', pick(['w1', 'w2']), 3600000, pick(['0', '1']));
+  await both('restoreLease', pick(['w1', 'w2']), 3600000,
+    pick(['0', '0', '1', 'end']));
   for (const record of some(past.records.slice(-8))) {
     await both('restoreUser', record.sub, record);
   }

@@ -316,6 +316,16 @@ test('restore_lease: what is gone is not renewed', async () => {
   assert.ok(await client.pttl(pool.key('restoring')) > 20000);
 });
 
+test('restore_lease: given back by who has it, and taken at once',
+  async () => {
+    await client.flushall();
+    await pool.restoreLease('w1');
+    assert.equal(await pool.restoreLease('w2', 30000, 'end'), 'ended');
+    assert.equal(await pool.restoreLease('w2'), 'other', 'it is not theirs');
+    assert.equal(await pool.restoreLease('w1', 30000, 'end'), 'ended');
+    assert.equal(await pool.restoreLease('w2'), 'mine');
+  });
+
 test('open_pool: for who has restored it, while the lease is theirs',
   async () => {
     await client.flushall();

@@ -566,6 +566,17 @@ test('who has lost the lease does not open the pool, and says so',
     assert.equal(await usersThere(), 20000);
   });
 
+test('who is told to stop gives the lease back: the next begins at once',
+  async () => {
+    const worker = await begun(20000);
+    assert.equal(await worker.end(), 0);
+    assert.equal(await isReady(), 0, 'it was not done');
+    assert.equal(await pool.client.exists(pool.key('restoring')), 0);
+    await stage.worker();
+    await ready();
+    assert.equal(await usersThere(), 20000);
+  });
+
 test('damaged keys are passed over, and the rest is restored', async () => {
   await makeStore();
   insert(file, 'users', [userRow('ann'), userRow('bob'), userRow('cat')]);
