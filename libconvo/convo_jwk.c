@@ -42,6 +42,7 @@ typedef struct {
     convo_jwa_e algorithm;
     EVP_PKEY_CTX *ctx; /* NULL for Ed25519 */
     EVP_MD *digest;    /* NULL for Ed25519 */
+    bool is_sha256;    /* that is the digest */
 } convo_jwk_verifier_t;
 
 struct convo_jwk_s {
@@ -194,6 +195,8 @@ convo_jwk_set_verifier(const convo_jwk_t *key, convo_jwk_verifier_t *verifier)
         || EVP_PKEY_verify_init(verifier->ctx) <= 0) {
         return false;
     }
+
+    verifier->is_sha256 = EVP_MD_is_a(verifier->digest, "SHA256");
 
     if (known->scheme == CONVO_JWA_PKCS1
         && EVP_PKEY_CTX_set_rsa_padding(verifier->ctx, RSA_PKCS1_PADDING)
@@ -356,18 +359,38 @@ convo_jwk_serves(const convo_jwk_t *key, convo_jwa_e algorithm,
     return convo_jwk_verifier(key, algorithm, accept) != NULL;
 }
 
+/* The hash that is signed, of EVP_MAX_MD_SIZE at most; 0: out of memory. */
+static unsigned
+convo_jwk_hash(const convo_jwk_t *key, const convo_jwk_verifier_t *verifier,
+               const convo_jws_t *jws, unsigned char *hash)
+{
+    const convo_text_t *input = &jws->signed_input;
+    unsigned len;
+
+    if (jws->is_hashed && verifier->is_sha256) {
+        memcpy(hash, jws->sha256, CONVO_JWS_SHA256_LEN);
+        return CONVO_JWS_SHA256_LEN;
+    }
+
+    if (EVP_DigestInit_ex2(key->hash, verifier->digest, NULL) <= 0
+        || EVP_DigestUpdate(key->hash, input->data, input->len) <= 0
+        || EVP_DigestFinal_ex(key->hash, hash, &len) <= 0) {
+        return 0;
+    }
+
+    return len;
+}
+
 static convo_fault_e
 convo_jwk_verify_hashed(const convo_jwk_t *key,
                         const convo_jwk_verifier_t *verifier,
                         const unsigned char *signature, size_t len,
-                        const convo_text_t *input)
+                        const convo_jws_t *jws)
 {
     unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned hash_len;
+    unsigned hash_len = convo_jwk_hash(key, verifier, jws, hash);
 
-    if (EVP_DigestInit_ex2(key->hash, verifier->digest, NULL) <= 0
-        || EVP_DigestUpdate(key->hash, input->data, input->len) <= 0
-        || EVP_DigestFinal_ex(key->hash, hash, &hash_len) <= 0) {
+    if (hash_len == 0) {
         return CONVO_FAULT_INTERNAL;
     }
 
@@ -422,13 +445,13 @@ static convo_fault_e
 convo_jwk_verify_ecdsa(const convo_jwk_t *key,
                        const convo_jwk_verifier_t *verifier,
                        const unsigned char *signature,
-                       const convo_text_t *input)
+                       const convo_jws_t *jws)
 {
     unsigned char der[CONVO_JWK_DER_MAX];
     size_t len = convo_jwk_der(key, signature, der);
 
     return len > 0
-               ? convo_jwk_verify_hashed(key, verifier, der, len, input)
+               ? convo_jwk_verify_hashed(key, verifier, der, len, jws)
                : CONVO_FAULT_SIGNATURE;
 }
 
@@ -454,23 +477,23 @@ static convo_fault_e
 convo_jwk_verify_bytes(const convo_jwk_t *key,
                        const convo_jwk_verifier_t *verifier,
                        const unsigned char *signature,
-                       const convo_text_t *input)
+                       const convo_jws_t *jws)
 {
     convo_fault_e fault;
 
     switch (convo_jwa(verifier->algorithm)->scheme) {
 
     case CONVO_JWA_ECDSA:
-        fault = convo_jwk_verify_ecdsa(key, verifier, signature, input);
+        fault = convo_jwk_verify_ecdsa(key, verifier, signature, jws);
         break;
 
     case CONVO_JWA_ED:
-        fault = convo_jwk_verify_ed(key, signature, input);
+        fault = convo_jwk_verify_ed(key, signature, &jws->signed_input);
         break;
 
     default: /* CONVO_JWA_PKCS1, CONVO_JWA_PSS */
         fault = convo_jwk_verify_hashed(key, verifier, signature,
-                                        key->signature_len, input);
+                                        key->signature_len, jws);
     }
 
     if (fault != CONVO_FAULT_NONE) {
@@ -509,6 +532,5 @@ convo_jwk_verify(const convo_jwk_t *key, const char *alg,
         return CONVO_FAULT_SIGNATURE;
     }
 
-    return convo_jwk_verify_bytes(key, verifier, signature,
-                                  &jws->signed_input);
+    return convo_jwk_verify_bytes(key, verifier, signature, jws);
 }

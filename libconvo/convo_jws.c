@@ -54,6 +54,7 @@ convo_jws_split(convo_jws_t *jws, const char *token, size_t len)
     jws->signature = rest;
     jws->signed_input.data = token;
     jws->signed_input.len = (size_t) (rest.data - token) - 1;
+    jws->is_hashed = false;
 
     return CONVO_FAULT_NONE;
 }

@@ -11,7 +11,9 @@
 #ifndef CONVO_JWS_H
 #define CONVO_JWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "convo_fault.h"
 #include "convo_text.h"
@@ -31,12 +33,19 @@
 #define CONVO_JWS_KID_MAX 255
 #define CONVO_JWS_ALG_MAX 15
 
-/* Three views into the token, still encoded. */
+#define CONVO_JWS_SHA256_LEN 32
+
+/*
+ * Three views into the token, still encoded.  Who needs the SHA-256 of the
+ * signed input may leave it here for convo_jwk_verify().
+ */
 typedef struct {
     convo_text_t header;
     convo_text_t payload;
     convo_text_t signature;
     convo_text_t signed_input; /* header "." payload */
+    bool is_hashed;            /* sha256 is the signed input's */
+    uint8_t sha256[CONVO_JWS_SHA256_LEN];
 } convo_jws_t;
 
 typedef struct {

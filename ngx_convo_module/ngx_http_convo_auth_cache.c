@@ -7,7 +7,9 @@
  *
  * A key is SHA-256 over the identity of the key set, the algorithms that were
  * accepted and the token, so what one set verified proves nothing under
- * another, nor where less is accepted; no token byte is stored.
+ * another, nor where less is accepted; no token byte is stored.  Of the token
+ * the signature goes in itself, and what it signs as its own SHA-256, which
+ * most algorithms verify: so a new token's bytes are hashed once.
  * An entry says that the signature holds and nothing else.
  *
  * How it fails: a full zone gives up its least recently used tokens, and a
@@ -57,6 +59,8 @@ typedef struct {
 } ngx_http_convo_auth_cache_t;
 
 
+static ngx_int_t ngx_http_convo_auth_cache_hash_signed(
+    const ngx_http_convo_auth_cache_t *cache, convo_jws_t *jws);
 static void ngx_http_convo_auth_cache_destroy(void *data);
 static ngx_int_t ngx_http_convo_auth_cache_init_zone(ngx_shm_zone_t *zone,
     void *data);
@@ -118,19 +122,24 @@ ngx_http_convo_auth_cache_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
 ngx_int_t
 ngx_http_convo_auth_cache_key(ngx_shm_zone_t *zone, u_char *key,
     const convo_jwks_t *set, const convo_jwa_accept_t *accept,
-    const ngx_str_t *token)
+    convo_jws_t *jws)
 {
     ngx_http_convo_auth_cache_t  *cache;
 
     cache = zone->data;
 
-    if (EVP_DigestInit_ex2(cache->hash, cache->sha256, NULL) <= 0
+    if (ngx_http_convo_auth_cache_hash_signed(cache, jws) != NGX_OK
+        || EVP_DigestInit_ex2(cache->hash, cache->sha256, NULL) <= 0
         || EVP_DigestUpdate(cache->hash, convo_jwks_digest(set),
                             CONVO_JWKS_DIGEST_LEN)
            <= 0
         || EVP_DigestUpdate(cache->hash, accept, sizeof(convo_jwa_accept_t))
            <= 0
-        || EVP_DigestUpdate(cache->hash, token->data, token->len) <= 0
+        || EVP_DigestUpdate(cache->hash, jws->sha256, CONVO_JWS_SHA256_LEN)
+           <= 0
+        || EVP_DigestUpdate(cache->hash, jws->signature.data,
+                            jws->signature.len)
+           <= 0
         || EVP_DigestFinal_ex(cache->hash, key, NULL) <= 0)
     {
         ERR_clear_error();
@@ -232,6 +241,29 @@ ngx_http_convo_auth_cached(ngx_http_request_t *r)
     ngx_shmtx_unlock(&cache->shpool->mutex);
 
     return tokens;
+}
+
+
+static ngx_int_t
+ngx_http_convo_auth_cache_hash_signed(
+    const ngx_http_convo_auth_cache_t *cache, convo_jws_t *jws)
+{
+    if (jws->is_hashed) {
+        return NGX_OK;
+    }
+
+    if (EVP_DigestInit_ex2(cache->hash, cache->sha256, NULL) <= 0
+        || EVP_DigestUpdate(cache->hash, jws->signed_input.data,
+                            jws->signed_input.len)
+           <= 0
+        || EVP_DigestFinal_ex(cache->hash, jws->sha256, NULL) <= 0)
+    {
+        return NGX_ERROR;
+    }
+
+    jws->is_hashed = true;
+
+    return NGX_OK;
 }
 
 

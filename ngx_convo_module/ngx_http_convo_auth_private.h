@@ -495,12 +495,12 @@ ngx_shm_zone_t *ngx_http_convo_auth_cache_add(ngx_conf_t *cf,
 
 /*
  * The key under which a token is kept that was verified by this set where
- * these algorithms are accepted: elsewhere it may not have been.  NGX_OK, or
- * NGX_ERROR when out of memory.
+ * these algorithms are accepted: elsewhere it may not have been.  The hash of
+ * what is signed is left in jws.  NGX_OK, or NGX_ERROR when out of memory.
  */
 ngx_int_t ngx_http_convo_auth_cache_key(ngx_shm_zone_t *zone, u_char *key,
     const convo_jwks_t *set, const convo_jwa_accept_t *accept,
-    const ngx_str_t *token);
+    convo_jws_t *jws);
 
 /* 1 when the signature is known to hold, else 0. */
 ngx_uint_t ngx_http_convo_auth_cache_has(ngx_shm_zone_t *zone,

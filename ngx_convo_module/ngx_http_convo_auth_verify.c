@@ -79,7 +79,7 @@ ngx_http_convo_auth_verify_anew(ngx_http_convo_auth_main_conf_t *amcf,
 
     if (amcf->cache) {
         if (ngx_http_convo_auth_cache_key(amcf->cache, key, set,
-                                          &ctx->conf->accept, &ctx->token)
+                                          &ctx->conf->accept, &ctx->jws)
             != NGX_OK)
         {
             return CONVO_FAULT_INTERNAL;

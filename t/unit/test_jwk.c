@@ -15,6 +15,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
+#include <openssl/sha.h>
 
 #include "convo_base64.h"
 #include "convo_jwk.h"
@@ -80,7 +81,18 @@ good_jwk(EVP_PKEY *pkey, const char *members)
 }
 
 
-/* The verdict on a token, which is freed. */
+/* Leaves the hash in the token's parts, of what it signs. */
+static void
+hash(convo_jws_t *jws)
+{
+    const convo_text_t *input = &jws->signed_input;
+
+    SHA256((const unsigned char *) input->data, input->len, jws->sha256);
+    jws->is_hashed = true;
+}
+
+
+/* The verdict on a token, which is freed; the same when its hash is known. */
 static convo_fault_e
 verify(const convo_jwk_t *key, const char *alg,
        const convo_jwa_accept_t *accept, char *token)
@@ -91,6 +103,8 @@ verify(const convo_jwk_t *key, const char *alg,
     assert_int_equal(convo_jws_split(&jws, token, strlen(token)),
                      CONVO_FAULT_NONE);
     fault = convo_jwk_verify(key, alg, accept, &jws);
+    hash(&jws);
+    assert_int_equal(convo_jwk_verify(key, alg, accept, &jws), fault);
     free(token);
     assert_int_equal(ERR_peek_error(), 0);
 
@@ -125,6 +139,33 @@ each_algorithm_verifies_with_its_key(void **state)
 
         convo_jwk_free(key);
         free(alg);
+    }
+}
+
+
+/* By those algorithms that sign the SHA-256; others make their own hash. */
+static void
+a_hash_that_is_known_is_what_is_verified(void **state)
+{
+    (void) state;
+
+    for (unsigned i = 0; i < CONVO_JWA_COUNT; i++) {
+        const char *digest = convo_jwa((convo_jwa_e) i)->digest;
+        bool counts = digest != NULL && strcmp(digest, "SHA256") == 0;
+        convo_jwk_t *key = good_jwk(key_for(i), "");
+        char *token = token_fixture_sign_by(key_for(i), name_of(i), HEADER,
+                                            PAYLOAD);
+        convo_jws_t jws;
+
+        assert_int_equal(convo_jws_split(&jws, token, strlen(token)),
+                         CONVO_FAULT_NONE);
+        hash(&jws);
+        jws.sha256[31] ^= 1;
+        assert_int_equal(convo_jwk_verify(key, name_of(i), &all, &jws),
+                         counts ? CONVO_FAULT_SIGNATURE : CONVO_FAULT_NONE);
+
+        convo_jwk_free(key);
+        free(token);
     }
 }
 
@@ -620,6 +661,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_algorithm_verifies_with_its_key),
+        cmocka_unit_test(a_hash_that_is_known_is_what_is_verified),
         cmocka_unit_test(a_key_without_alg_serves_what_is_listed),
         cmocka_unit_test(a_key_with_alg_serves_it_where_it_is_listed),
         cmocka_unit_test(a_key_verifies_any_number_of_tokens),
