@@ -27,10 +27,10 @@
 #define CREDENTIALS_MS 6000
 
 /* The longest call of DynamoDB are the reports of one read of their streams:
- * so many parts, and of each the blocks, the reports that are there and the
- * others, within a budget. */
+ * so many parts, and of each the blocks, the reports that are there, the others
+ * and, where one is refused, each alone, within a budget. */
 #define LATE_PARTS 8
-#define LATE_CALLS 3
+#define LATE_CALLS 4
 
 /* Beside a call of the store: the disk, the network, a worker that was held up
  * between Redis and the store (paused with its machine, for one). */

@@ -6,7 +6,8 @@
  * good; killed in between, it is written again, which the store takes for the
  * same.  Store down: the entries wait in Redis, and the job tries again with
  * back-off: nothing is lost, only late.
- * An entry that is no record (put there by hand) becomes a dead letter.
+ * An entry that is no record (put there by hand), or one that the store will
+ * never take, becomes a dead letter.
  */
 
 #include "backoff.h"
@@ -18,6 +19,7 @@
 #include "stream.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define BACKOFF_FIRST_MS 500
@@ -34,6 +36,7 @@ typedef struct {
     const char *stream;
     const char *noun;
     const char *strange; /* the reason of a dead letter */
+    const char *refused; /* the same, of one that the store will not take */
     int (*take)(history_t *self, const convo_pool_t *pool,
                 const redisReply *entries, size_t index);
     int (*put)(history_t *self);
@@ -47,6 +50,8 @@ struct history {
     int failed;        /* the store, in this pass */
     time_t expired_at; /* monotonic seconds; 0: never yet */
     size_t n;
+    size_t index[CONVO_STREAM_BATCH]; /* the entries of the records */
+    char refused[CONVO_STREAM_BATCH];
     union {
         convo_store_session_t sessions[CONVO_STREAM_BATCH];
         convo_store_report_t reports[CONVO_STREAM_BATCH];
@@ -70,7 +75,8 @@ take_session(history_t *self, const convo_pool_t *pool,
 static int
 put_sessions(history_t *self)
 {
-    return self->store->write(self->store, self->records.sessions, self->n);
+    return self->store->write(self->store, self->records.sessions, self->n,
+                              self->refused);
 }
 
 
@@ -87,7 +93,7 @@ static int
 put_reports(history_t *self)
 {
     return self->store->put_reports(self->store, self->records.reports,
-                                    self->n);
+                                    self->n, self->refused);
 }
 
 
@@ -96,6 +102,7 @@ static const kind_t sessions_kind = {
     .stream = CONVO_KEY_ENDED,
     .noun = "session",
     .strange = "no session",
+    .refused = "the store refuses the session",
     .take = take_session,
     .put = put_sessions,
 };
@@ -105,6 +112,7 @@ static const kind_t reports_kind = {
     .stream = CONVO_KEY_REPORTS,
     .noun = "report",
     .strange = "no report",
+    .refused = "the store refuses the report",
     .take = take_report,
     .put = put_reports,
 };
@@ -112,14 +120,37 @@ static const kind_t reports_kind = {
 
 /* --- writing --- */
 
+/* Those that the store will never take: they hold up no other. */
 static int
-write_batch(history_t *self, const convo_pool_t *pool)
+bury_refused(history_t *self, const convo_pool_t *pool,
+             const redisReply *entries)
+{
+    for (size_t i = 0; i < self->n; i++) {
+        if (self->refused[i]
+            && convo_stream_bury(&self->stream, pool, entries, self->index[i],
+                                 self->kind->refused)
+                   != 0)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+write_batch(history_t *self, const convo_pool_t *pool,
+            const redisReply *entries)
 {
     const kind_t *kind = self->kind;
+    int result;
 
     if (self->n == 0) {
         return 0;
     }
+
+    memset(self->refused, 0, sizeof(self->refused));
 
     if (kind->put(self) != 0) {
         convo_log(CONVO_LOG_WARN, kind->name,
@@ -132,9 +163,10 @@ write_batch(history_t *self, const convo_pool_t *pool)
     convo_backoff_reset(&self->backoff);
     convo_log(CONVO_LOG_DEBUG, kind->name, "pool %s: %zu %ss stored",
               pool->name, self->n, kind->noun);
+    result = bury_refused(self, pool, entries);
     self->n = 0;
 
-    return 0;
+    return result;
 }
 
 
@@ -155,12 +187,15 @@ on_entries(void *data, const convo_pool_t *pool, const redisReply *entries)
             }
             continue;
         }
-        if (++self->n == CONVO_STREAM_BATCH && write_batch(self, pool) != 0) {
+        self->index[self->n] = i;
+        if (++self->n == CONVO_STREAM_BATCH
+            && write_batch(self, pool, entries) != 0)
+        {
             return -1;
         }
     }
 
-    return write_batch(self, pool);
+    return write_batch(self, pool, entries);
 }
 
 

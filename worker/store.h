@@ -87,27 +87,30 @@ struct convo_store {
     int (*init)(convo_store_t *store);
 
     /*
-     * Writes n sessions.  Those it has already are left as they are.  Returns
-     * 0 when all are safe on disk or at the service, or -1.
+     * Writes n sessions.  Those it has already are left as they are.
+     * refused[n], zeroed by the caller, gets 1 for each that the store will
+     * never take, though it takes others; of several with the same id for the
+     * first alone.  Returns 0 when all others are safe on disk or at the
+     * service, or -1.
      */
     int (*write)(convo_store_t *store, const convo_store_session_t *sessions,
-                 size_t n);
+                 size_t n, char *refused);
 
     /* Writes n users, each where its version is newer than what the store
      * has; what the store has of the same or a newer version stands, which is
      * no failure.  Who has no points has never joined in that pool: such a
      * record adds its ban to what the store has, and nothing else.  A last
-     * session of 0 leaves the one that the store has.  refused[n], zeroed by
-     * the caller, gets 1 for each that the store will never take, though it
-     * takes others: that is no failure.  0 or -1. */
+     * session of 0 leaves the one that the store has.  refused as for write.
+     * 0 or -1. */
     int (*put_users)(convo_store_t *store, const convo_store_user_t *users,
                      size_t n, char *refused);
 
     /* Writes n reports, and for ever that reporter and reported are never
      * paired again, for either of them.  A report it has already stands.
-     * 0 or -1. */
+     * refused as for write.  0 or -1. */
     int (*put_reports)(convo_store_t *store,
-                       const convo_store_report_t *reports, size_t n);
+                       const convo_store_report_t *reports, size_t n,
+                       char *refused);
 
     /* Tells the users, in an order of the store's own: all of them (after is
      * NULL), or those that come behind the userId after, the last one that was

@@ -1,8 +1,8 @@
 /*
  * The DynamoDB store's own: what its files share.  Tables are made in
  * store_dynamodb_init.c, written in store_dynamodb_write.c (what never changes)
- * and store_dynamodb_users.c, and read in store_dynamodb_read.c; dynamodb.h
- * speaks the protocol.
+ * and store_dynamodb_users.c, and read in store_dynamodb_read.c; what is never
+ * taken is told in store_dynamodb_judge.c; dynamodb.h speaks the protocol.
  *
  * How sessions are written, each once and many at a time: one alone by a put
  * on the condition that its sessionId is not there.  Batches know no
@@ -34,8 +34,17 @@ typedef struct {
     char sessions[CONVO_DYNAMODB_TABLE]; /* the tables' names */
     char users[CONVO_DYNAMODB_TABLE];
     char reports[CONVO_DYNAMODB_TABLE];
-    int takes_users; /* the table has taken one: it is as it should be */
+    int takes_sessions; /* the table takes some: it is as it should be */
+    int takes_users;
+    int takes_reports;
 } convo_store_dynamodb_t;
+
+/* A table that is written to. */
+typedef struct {
+    const char *name;
+    const char *key; /* the first of its keys */
+    int *takes;      /* that of the store */
+} convo_store_dynamodb_table_t;
 
 /* Keeps what was being done and why it could not be.  -1. */
 int convo_store_dynamodb_fail(convo_store_dynamodb_t *self, const char *what);
@@ -45,6 +54,17 @@ int convo_store_dynamodb_fail(convo_store_dynamodb_t *self, const char *what);
 json_t *convo_store_dynamodb_call(convo_store_dynamodb_t *self,
                                   const char *operation, json_t *request,
                                   convo_dynamodb_result_e *result);
+
+/*
+ * What became of n calls that wrote one item each to the table: sets refused[i]
+ * to 1 for each that it will never take, though it takes others, else to 0.  0
+ * when all are taken, refused or too large to grow, or -1.  May ask the table
+ * whether it has an item.
+ */
+int convo_store_dynamodb_judge(convo_store_dynamodb_t *self,
+                               const convo_store_dynamodb_table_t *table,
+                               const convo_dynamodb_call_t *calls, size_t n,
+                               char *refused);
 
 /* Adds both directions of the blocks of n reports (at most half of
  * CONVO_DYNAMODB_CONNECTIONS).  0 or -1. */
@@ -56,13 +76,13 @@ int convo_store_dynamodb_add_blocks(convo_store_dynamodb_t *self,
 int convo_store_dynamodb_init(convo_store_t *store);
 int convo_store_dynamodb_write(convo_store_t *store,
                                const convo_store_session_t *sessions,
-                               size_t n);
+                               size_t n, char *refused);
 int convo_store_dynamodb_put_users(convo_store_t *store,
                                    const convo_store_user_t *users, size_t n,
                                    char *refused);
 int convo_store_dynamodb_put_reports(convo_store_t *store,
                                      const convo_store_report_t *reports,
-                                     size_t n);
+                                     size_t n, char *refused);
 int convo_store_dynamodb_each_user(convo_store_t *store, const char *after,
                                    convo_store_user_pt told, void *data);
 int convo_store_dynamodb_each_session(convo_store_t *store, const char *after,

@@ -4,10 +4,9 @@
  * many at once; the newer version stands.
  *
  * How it fails: one that cannot be updated holds up no other; all are tried,
- * and written again by the caller when any could not be.  One that DynamoDB
- * calls invalid would be so for ever, and is refused: a user is left to the
- * caller, a block to Redis alone.  That is believed of an item only once the
- * table has taken others, as a table of another shape takes none.
+ * and written again by the caller when any could not be.  One that is refused
+ * (store_dynamodb_judge.c) is left to the caller if it is a user, and to Redis
+ * alone if it is a block.
  */
 
 #include "store_dynamodb.h"
@@ -47,48 +46,29 @@ static const char block_update[]
 
 /* --- updates --- */
 
-static int
-is_taken(const convo_dynamodb_call_t *call)
-{
-    return call->result == CONVO_DYNAMODB_OK
-           || call->result == CONVO_DYNAMODB_CONDITION;
-}
-
-
 /*
  * An item has room for some thousands of blocks.  One that is full takes no
  * more, for ever: the change then stands in Redis alone, and that is told, as
- * nothing behind it may be held up by it.  refused may be NULL: what is
- * invalid is then no more than told, too.
+ * nothing behind it may be held up by it.
  */
 static int
 judge_updates(convo_store_dynamodb_t *self, const convo_dynamodb_call_t *calls,
               size_t n, char *refused)
 {
-    int result = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        self->takes_users |= is_taken(&calls[i]);
-    }
+    const convo_store_dynamodb_table_t table = {
+        .name = self->users, .key = "userId", .takes = &self->takes_users,
+    };
+    int result = convo_store_dynamodb_judge(self, &table, calls, n, refused);
 
     for (size_t i = 0; i < n; i++) {
         if (calls[i].result == CONVO_DYNAMODB_TOO_LARGE) {
             convo_log(CONVO_LOG_ERROR, "store",
                       "a user has more blocks than an item of DynamoDB can "
                       "hold: this change is kept by Redis alone");
-
-        } else if (calls[i].result == CONVO_DYNAMODB_INVALID
-                   && self->takes_users)
-        {
+        } else if (refused[i]) {
             convo_log(CONVO_LOG_ERROR, "store",
                       "DynamoDB calls a change of a user invalid: it is kept "
                       "by Redis alone");
-            if (refused != NULL) {
-                refused[i] = 1;
-            }
-
-        } else if (!is_taken(&calls[i])) {
-            result = -1;
         }
     }
 
@@ -225,6 +205,7 @@ convo_store_dynamodb_add_blocks(convo_store_dynamodb_t *self,
                                 const convo_store_report_t *reports, size_t n)
 {
     convo_dynamodb_call_t calls[CALLS] = { { 0 } };
+    char refused[CALLS] = { 0 };
 
     for (size_t i = 0; i < n; i++) {
         const convo_store_report_t *report = &reports[i];
@@ -235,5 +216,5 @@ convo_store_dynamodb_add_blocks(convo_store_dynamodb_t *self,
             self, report->reported, report->reporter, report->pool);
     }
 
-    return update_all(self, calls, n * 2, NULL);
+    return update_all(self, calls, n * 2, refused);
 }

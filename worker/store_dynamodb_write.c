@@ -4,11 +4,14 @@
  * who do change, are in store_dynamodb_users.c.
  *
  * What a batch leaves unprocessed (DynamoDB has taken the rest) is sent again
- * after a pause, from our own copy of it, within the budget.
+ * after a pause, from our own copy of it, within the budget.  A batch of which
+ * one item is invalid is refused whole: its items are then put one by one, and
+ * what is invalid is refused alone (store_dynamodb_judge.c).
  */
 
 #include "store_dynamodb.h"
 #include "dynamodb_item.h"
+#include "log.h"
 
 #include <string.h>
 
@@ -16,15 +19,19 @@
 #define ITEMS_MAX   100
 #define BATCH       25
 #define BATCHES     (ITEMS_MAX / BATCH)
-#define REPORTS_MAX (CONVO_DYNAMODB_CONNECTIONS / 2)
+#define CALLS       CONVO_DYNAMODB_CONNECTIONS
+#define REPORTS_MAX (CALLS / 2)
 
 /* Items of one table on their way; the keys' names are those of the table. */
 typedef struct {
     convo_store_dynamodb_t *store;
     const char *table;
     const char *key[2]; /* the second may be NULL */
+    int *takes;
     json_t *item[ITEMS_MAX];
+    size_t record[ITEMS_MAX]; /* of the caller, that it is */
     size_t n;
+    char *refused; /* of the caller's records */
 } items_t;
 
 /* --- items --- */
@@ -63,7 +70,9 @@ static void
 drop(items_t *items, size_t index)
 {
     json_decref(items->item[index]);
-    items->item[index] = items->item[--items->n];
+    items->n--;
+    items->item[index] = items->item[items->n];
+    items->record[index] = items->record[items->n];
 }
 
 
@@ -76,9 +85,10 @@ drop_all(items_t *items)
 }
 
 
-/* Takes over the item: a batch may hold each only once.  -1: it is none. */
+/* Takes over the item of a record: a batch may hold each only once.  -1: it is
+ * none. */
 static int
-add(items_t *items, json_t *item)
+add(items_t *items, json_t *item, size_t record)
 {
     if (item == NULL) {
         convo_dynamodb_set_why(items->store->dynamodb,
@@ -89,10 +99,20 @@ add(items_t *items, json_t *item)
     if (find(items, item) < items->n) {
         json_decref(item);
     } else {
-        items->item[items->n++] = item;
+        items->item[items->n] = item;
+        items->record[items->n++] = record;
     }
 
     return 0;
+}
+
+
+/* What a call that did not write an item says of it, or of one of its items. */
+static int
+is_no_item(convo_dynamodb_result_e result)
+{
+    return result == CONVO_DYNAMODB_INVALID
+           || result == CONVO_DYNAMODB_TOO_LARGE;
 }
 
 
@@ -169,18 +189,20 @@ drop_found(items_t *items, const json_t *answer, int *error)
 }
 
 
-/* Drops the items that the table has. */
+/* Drops the items that the table has; *invalid is 1 if one is no item. */
 static int
-drop_those_there(items_t *items)
+drop_those_there(items_t *items, int *invalid)
 {
+    convo_dynamodb_result_e result;
     json_t *request = keys_request(items);
     int error = 0;
 
     while (request != NULL) {
         json_t *answer = convo_store_dynamodb_call(
-            items->store, "BatchGetItem", request, NULL);
+            items->store, "BatchGetItem", request, &result);
 
         if (answer == NULL) {
+            *invalid = is_no_item(result);
             return -1;
         }
 
@@ -200,25 +222,68 @@ drop_those_there(items_t *items)
 }
 
 
-/* --- one alone --- */
+/* --- one by one --- */
 
-static int
-put_one(items_t *items)
+static json_t *
+put_request(const items_t *items, size_t index)
 {
-    convo_dynamodb_result_e result;
-    json_t *request, *answer;
+    return json_pack("{s:s, s:O, s:s, s:{s:s}}", "TableName", items->table,
+                     "Item", items->item[index], "ConditionExpression",
+                     "attribute_not_exists(#k0)",
+                     "ExpressionAttributeNames", "#k0", items->key[0]);
+}
 
-    request = json_pack("{s:s, s:O, s:s, s:{s:s}}", "TableName", items->table,
-                        "Item", items->item[0], "ConditionExpression",
-                        "attribute_not_exists(#k0)",
-                        "ExpressionAttributeNames", "#k0", items->key[0]);
-    answer = convo_store_dynamodb_call(items->store, "PutItem", request,
-                                       &result);
-    json_decref(answer);
 
-    return result == CONVO_DYNAMODB_OK || result == CONVO_DYNAMODB_CONDITION
-               ? 0
-               : -1;
+/* Puts the last n items, at most CALLS, and drops them. */
+static int
+put_last(items_t *items, size_t n)
+{
+    const convo_store_dynamodb_table_t table = {
+        .name = items->table, .key = items->key[0], .takes = items->takes,
+    };
+    convo_dynamodb_call_t calls[CALLS] = { { 0 } };
+    char refused[CALLS];
+    size_t first = items->n - n;
+    int result;
+
+    for (size_t i = 0; i < n; i++) {
+        calls[i].operation = "PutItem";
+        calls[i].request = put_request(items, first + i);
+    }
+
+    (void) convo_dynamodb_run(items->store->dynamodb, calls, n);
+    result = convo_store_dynamodb_judge(items->store, &table, calls, n,
+                                        refused);
+
+    for (size_t i = n; i > 0; i--) {
+        if (refused[i - 1]
+            || calls[i - 1].result == CONVO_DYNAMODB_TOO_LARGE)
+        {
+            convo_log(CONVO_LOG_ERROR, "store",
+                      "DynamoDB calls an item of table %s invalid",
+                      items->table);
+            items->refused[items->record[first + i - 1]] = 1;
+        }
+        drop(items, first + i - 1);
+    }
+
+    convo_dynamodb_release(calls, n);
+
+    return result;
+}
+
+
+/* All are tried. */
+static int
+put_each(items_t *items)
+{
+    int result = 0;
+
+    while (items->n > 0) {
+        result |= put_last(items, items->n < CALLS ? items->n : CALLS);
+    }
+
+    return result;
 }
 
 
@@ -269,9 +334,10 @@ mark_unprocessed(const items_t *items, const json_t *answer, char *unprocessed)
 }
 
 
-/* Sends all items once; those that were taken are dropped. */
+/* Sends all items once; those that were taken are dropped.  *invalid is 1 if
+ * one is no item. */
 static int
-send_batches(items_t *items)
+send_batches(items_t *items, int *invalid)
 {
     convo_dynamodb_call_t calls[BATCHES] = { { 0 } };
     char unprocessed[ITEMS_MAX] = { 0 };
@@ -284,6 +350,11 @@ send_batches(items_t *items)
     }
 
     result = convo_dynamodb_run(items->store->dynamodb, calls, n);
+
+    for (size_t i = 0; i < n; i++) {
+        *items->takes |= calls[i].result == CONVO_DYNAMODB_OK;
+        *invalid |= is_no_item(calls[i].result);
+    }
 
     for (size_t i = 0; i < n && result == 0; i++) {
         result = mark_unprocessed(items, calls[i].answer, unprocessed);
@@ -302,10 +373,10 @@ send_batches(items_t *items)
 
 
 static int
-put_batches(items_t *items)
+put_batches(items_t *items, int *invalid)
 {
     while (items->n > 0) {
-        if (send_batches(items) != 0) {
+        if (send_batches(items, invalid) != 0) {
             return -1;
         }
         if (items->n > 0 && convo_dynamodb_pause(items->store->dynamodb) != 0)
@@ -325,14 +396,17 @@ put_batches(items_t *items)
 static int
 put_fresh(items_t *items)
 {
-    int result = 0;
+    int invalid = 0, result = 0;
 
     if (items->n == 1) {
-        result = put_one(items);
+        result = put_each(items);
     } else if (items->n > 1) {
-        result = drop_those_there(items);
+        result = drop_those_there(items, &invalid);
         if (result == 0) {
-            result = put_batches(items);
+            result = put_batches(items, &invalid);
+        }
+        if (invalid) {
+            result = put_each(items);
         }
     }
 
@@ -344,18 +418,20 @@ put_fresh(items_t *items)
 
 int
 convo_store_dynamodb_write(convo_store_t *store,
-                           const convo_store_session_t *sessions, size_t n)
+                           const convo_store_session_t *sessions, size_t n,
+                           char *refused)
 {
     convo_store_dynamodb_t *self = (convo_store_dynamodb_t *) store;
     items_t items = { .store = self, .table = self->sessions,
-                      .key = { "sessionId", NULL } };
+                      .key = { "sessionId", NULL },
+                      .takes = &self->takes_sessions, .refused = refused };
 
     for (size_t i = 0; i < n; i++) {
         if (items.n == 0) {
             convo_dynamodb_begin(self->dynamodb);
         }
 
-        if (add(&items, convo_dynamodb_item_session(&sessions[i])) != 0) {
+        if (add(&items, convo_dynamodb_item_session(&sessions[i]), i) != 0) {
             drop_all(&items);
             return convo_store_dynamodb_fail(self, "writing");
         }
@@ -373,11 +449,13 @@ convo_store_dynamodb_write(convo_store_t *store,
 
 int
 convo_store_dynamodb_put_reports(convo_store_t *store,
-                                 const convo_store_report_t *reports, size_t n)
+                                 const convo_store_report_t *reports, size_t n,
+                                 char *refused)
 {
     convo_store_dynamodb_t *self = (convo_store_dynamodb_t *) store;
     items_t items = { .store = self, .table = self->reports,
-                      .key = { "sessionId", "reporter" } };
+                      .key = { "sessionId", "reporter" },
+                      .takes = &self->takes_reports, .refused = refused };
 
     for (size_t i = 0; i < n; i += REPORTS_MAX) {
         size_t part = n - i < REPORTS_MAX ? n - i : REPORTS_MAX;
@@ -389,7 +467,7 @@ convo_store_dynamodb_put_reports(convo_store_t *store,
         }
 
         for (size_t j = i; j < i + part; j++) {
-            if (add(&items, convo_dynamodb_item_report(&reports[j])) != 0) {
+            if (add(&items, convo_dynamodb_item_report(&reports[j]), j) != 0) {
                 drop_all(&items);
                 return convo_store_dynamodb_fail(self, "writing");
             }

@@ -30,13 +30,14 @@ int convo_store_sqlite_run(convo_store_sqlite_t *self, const char *sql,
 
 /* Those functions of a store. */
 int convo_store_sqlite_write(convo_store_t *store,
-                             const convo_store_session_t *sessions, size_t n);
+                             const convo_store_session_t *sessions, size_t n,
+                             char *refused);
 int convo_store_sqlite_put_users(convo_store_t *store,
                                  const convo_store_user_t *users, size_t n,
                                  char *refused);
 int convo_store_sqlite_put_reports(convo_store_t *store,
                                    const convo_store_report_t *reports,
-                                   size_t n);
+                                   size_t n, char *refused);
 int convo_store_sqlite_each_user(convo_store_t *store, const char *after,
                                  convo_store_user_pt told, void *data);
 int convo_store_sqlite_each_session(convo_store_t *store, const char *after,

@@ -181,9 +181,12 @@ commit(convo_store_sqlite_t *self)
 
 int
 convo_store_sqlite_write(convo_store_t *store,
-                         const convo_store_session_t *sessions, size_t n)
+                         const convo_store_session_t *sessions, size_t n,
+                         char *refused)
 {
     convo_store_sqlite_t *self = (convo_store_sqlite_t *) store;
+
+    (void) refused;
 
     if (begin(self) != 0
         || run_all(self, session_sql, bind_session, sessions, n) != 0)
@@ -218,9 +221,12 @@ convo_store_sqlite_put_users(convo_store_t *store,
 /* Both are users from then on, so that their blocks are told of them. */
 int
 convo_store_sqlite_put_reports(convo_store_t *store,
-                               const convo_store_report_t *reports, size_t n)
+                               const convo_store_report_t *reports, size_t n,
+                               char *refused)
 {
     convo_store_sqlite_t *self = (convo_store_sqlite_t *) store;
+
+    (void) refused;
 
     if (begin(self) != 0
         || run_all(self, report_sql, bind_report, reports, n) != 0

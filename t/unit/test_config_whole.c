@@ -117,7 +117,7 @@ a_late_write_is_waited_for(void **state)
 
     accepted("redis redis://h\nlivekit url=http://h key=k secret_file=secret\n"
              "history dynamodb region=eu-central-1 timeout=1s\n");
-    assert_int_equal(convo_config_late_ms(&config), 82000);
+    assert_int_equal(convo_config_late_ms(&config), 90000);
 }
 
 

@@ -237,13 +237,13 @@ a_report_is_kept_once_and_blocks_both(void **state)
     r[0] = report('b', "ann", "bob");
     r[1] = report('b', "bob", "ann");
     assert_int_equal(store->put_users(store, &u, 1, NULL), 0);
-    assert_int_equal(store->put_reports(store, r, 1), 0);
-    assert_int_equal(store->put_reports(store, r, 2), 0);
+    assert_int_equal(store->put_reports(store, r, 1, NULL), 0);
+    assert_int_equal(store->put_reports(store, r, 2, NULL), 0);
     r[0] = report('c', "ann", "cem");
     r[0].reason[0] = '\0';
-    assert_int_equal(store->put_reports(store, r, 1), 0);
+    assert_int_equal(store->put_reports(store, r, 1, NULL), 0);
     strcpy(r[0].reason, "another");
-    assert_int_equal(store->put_reports(store, r, 1), 0);
+    assert_int_equal(store->put_reports(store, r, 1, NULL), 0);
 
     heard[0] = '\0';
     assert_int_equal(store->each_report(store, 0, NOW_S, on_report, NULL), 0);
@@ -279,8 +279,8 @@ reports_expire_and_blocks_never(void **state)
     r[1] = report('c', "ann", "cem");
     r[1].at += 10;
     r[1].expires_at += 10;
-    assert_int_equal(store->put_reports(store, r, 2), 0);
-    assert_int_equal(store->write(store, &s, 1), 0);
+    assert_int_equal(store->put_reports(store, r, 2, NULL), 0);
+    assert_int_equal(store->write(store, &s, 1, NULL), 0);
 
     heard[0] = '\0';
     assert_int_equal(store->each_report(store, NOW_S + 1, NOW_S, on_report,
@@ -320,7 +320,7 @@ sessions_are_told_as_of_their_end(void **state)
     batch[1] = session('c', "ann", "bob", NOW_S + 1);
     batch[2] = session('d', "ann", "bob", NOW_S + 2);
     batch[2].expires_at = NOW_S;
-    assert_int_equal(store->write(store, batch, 3), 0);
+    assert_int_equal(store->write(store, batch, 3, NULL), 0);
 
     heard[0] = '\0';
     assert_int_equal(store->each_session(store, NULL, NOW_S + 61, NOW_S,
@@ -349,7 +349,7 @@ a_reading_goes_on_behind_the_last_that_was_told(void **state)
     batch[0] = session('d', "ann", "bob", NOW_S);
     batch[1] = session('b', "ann", "cem", NOW_S + 1);
     batch[2] = session('c', "ann", "bob", NOW_S - 100);
-    assert_int_equal(store->write(store, batch, 3), 0);
+    assert_int_equal(store->write(store, batch, 3, NULL), 0);
     for (size_t i = 0; i < 4; i++) {
         convo_store_user_t u = user(ids[i], 1);
 
@@ -435,7 +435,7 @@ a_file_of_the_first_layout_gets_what_it_lacks(void **state)
     assert_int_equal(store->init(store), 0);
     assert_int_equal(store->init(store), 0);
     assert_int_equal(store->count(store), 1);
-    assert_int_equal(store->write(store, &s, 1), 0);
+    assert_int_equal(store->write(store, &s, 1, NULL), 0);
     assert_int_equal(store->put_users(store, &u, 1, NULL), 0);
     assert_int_equal(store->count(store), 2);
     assert_users("ann p-1 15 8 7 86400 -10 1 0 1 [ ];");
@@ -461,7 +461,7 @@ processes_of_one_host_share_it(void **state)
             convo_store_session_t s = session('b', "ann", "bob", NOW_S);
 
             s.session_id[0] = (char) ('a' + j % 20);
-            while (own->write(own, &s, 1) != 0
+            while (own->write(own, &s, 1, NULL) != 0
                    || own->put_users(own, &u, 1, NULL) != 0)
             {
                 usleep(1000);
@@ -520,7 +520,7 @@ failures_of_every_call_are_told(void **state)
     assert_string_equal(none->error,
                         "opening it: unable to open database file");
     assert_int_equal(none->put_users(none, &u, 1, NULL), -1);
-    assert_int_equal(none->put_reports(none, &r, 1), -1);
+    assert_int_equal(none->put_reports(none, &r, 1, NULL), -1);
     assert_int_equal(none->each_user(none, NULL, on_user, NULL), -1);
     assert_int_equal(none->each_session(none, NULL, 0, 0, on_session, NULL),
                      -1);

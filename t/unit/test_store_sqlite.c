@@ -94,7 +94,7 @@ a_session_is_kept_to_the_byte(void **state)
     (void) state;
 
     assert_int_equal(store->count(store), 0);
-    assert_int_equal(store->write(store, &s, 1), 0);
+    assert_int_equal(store->write(store, &s, 1, NULL), 0);
     store->close(store);
 
     assert_query("SELECT sessionId || '|' || userA || '|' || userB || '|' || "
@@ -117,12 +117,12 @@ writing_twice_keeps_the_first(void **state)
     batch[0] = session('b');
     batch[1] = session('c');
     batch[2] = session('b');
-    assert_int_equal(store->write(store, batch, 3), 0);
+    assert_int_equal(store->write(store, batch, 3, NULL), 0);
     assert_int_equal(store->count(store), 2);
 
     batch[0].duration = 1;
-    assert_int_equal(store->write(store, batch, 1), 0);
-    assert_int_equal(store->write(store, batch, 0), 0);
+    assert_int_equal(store->write(store, batch, 1, NULL), 0);
+    assert_int_equal(store->write(store, batch, 0, NULL), 0);
     assert_int_equal(store->count(store), 2);
     store->close(store);
 
@@ -139,9 +139,9 @@ two_workers_share_the_file(void **state)
 
     (void) state;
 
-    assert_int_equal(one->write(one, &s, 1), 0);
-    assert_int_equal(two->write(two, &s, 1), 0);
-    assert_int_equal(two->write(two, &t, 1), 0);
+    assert_int_equal(one->write(one, &s, 1, NULL), 0);
+    assert_int_equal(two->write(two, &s, 1, NULL), 0);
+    assert_int_equal(two->write(two, &t, 1, NULL), 0);
     assert_int_equal(one->count(one), 2);
 
     one->close(one);
@@ -161,11 +161,11 @@ a_locked_file_is_told_and_taken_later(void **state)
     assert_int_equal(store->count(store), 0);
     other = open_and_execute("BEGIN EXCLUSIVE");
 
-    assert_int_equal(store->write(store, &s, 1), -1);
+    assert_int_equal(store->write(store, &s, 1, NULL), -1);
     assert_string_equal(store->error, "writing: database is locked");
 
     sqlite3_close(other);
-    assert_int_equal(store->write(store, &s, 1), 0);
+    assert_int_equal(store->write(store, &s, 1, NULL), 0);
     assert_int_equal(store->count(store), 1);
     store->close(store);
 }
@@ -189,7 +189,7 @@ a_batch_is_written_whole_or_not_at_all(void **state)
 
     batch[0] = session('b');
     batch[1] = session('c');
-    assert_int_equal(store->write(store, batch, 2), -1);
+    assert_int_equal(store->write(store, batch, 2, NULL), -1);
     assert_string_equal(store->error, "writing: no space");
     assert_int_equal(store->count(store), 0);
 
@@ -197,7 +197,7 @@ a_batch_is_written_whole_or_not_at_all(void **state)
                                   NULL),
                      SQLITE_OK);
     sqlite3_close(other);
-    assert_int_equal(store->write(store, batch, 2), 0);
+    assert_int_equal(store->write(store, batch, 2, NULL), 0);
     assert_int_equal(store->count(store), 2);
     store->close(store);
 }
@@ -216,14 +216,14 @@ a_missing_folder_is_told_and_mends(void **state)
     snprintf(deep, sizeof(deep), "%s/h.db", deep_folder);
     store = convo_store_sqlite_new(deep);
 
-    assert_int_equal(store->write(store, &s, 1), -1);
+    assert_int_equal(store->write(store, &s, 1, NULL), -1);
     assert_string_equal(store->error,
                         "opening it: unable to open database file");
     assert_int_equal(store->count(store), -1);
     assert_int_equal(store->expire(store, 0), -1);
 
     assert_int_equal(mkdir(deep_folder, 0700), 0);
-    assert_int_equal(store->write(store, &s, 1), 0);
+    assert_int_equal(store->write(store, &s, 1, NULL), 0);
     store->close(store);
 
     unlink(deep);
@@ -245,7 +245,7 @@ a_damaged_file_is_told(void **state)
     }
     fclose(file);
 
-    assert_int_equal(store->write(store, &s, 1), -1);
+    assert_int_equal(store->write(store, &s, 1, NULL), -1);
     assert_string_equal(store->error, "opening it: file is not a database");
     store->close(store);
 }
@@ -261,7 +261,7 @@ a_newer_layout_is_never_touched(void **state)
 
     sqlite3_close(open_and_execute("PRAGMA user_version = 4"));
 
-    assert_int_equal(store->write(store, &s, 1), -1);
+    assert_int_equal(store->write(store, &s, 1, NULL), -1);
     assert_string_equal(store->error,
                         "its layout 4 is newer than this worker's");
     store->close(store);
@@ -284,7 +284,7 @@ what_has_expired_goes_after_90_days(void **state)
     batch[1].expires_at++;
     end = batch[0].end_time;
 
-    assert_int_equal(store->write(store, batch, 2), 0);
+    assert_int_equal(store->write(store, batch, 2, NULL), 0);
     assert_int_equal(store->expire(store, end + 90 * DAY_S - 1), 0);
     assert_int_equal(store->count(store), 2);
     assert_int_equal(store->expire(store, end + 90 * DAY_S), 1);

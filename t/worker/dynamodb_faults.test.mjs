@@ -38,9 +38,10 @@ after(async () => {
 
 afterEach(() => faults.off());
 
-function open(env = {}, endpoint = faults.endpoint, options = 'timeout=1s') {
+function open(env = {}, endpoint = faults.endpoint, options = 'timeout=1s',
+  prefix = PREFIX) {
   return new Store(`dynamodb region=${REGION} endpoint=${endpoint} `
-    + `prefix=${PREFIX} ${options}`, { ...KEY, ...env });
+    + `prefix=${prefix} ${options}`, { ...KEY, ...env });
 }
 
 // Sessions that no other test has.
@@ -180,14 +181,71 @@ test('a block that is invalid stops no report', async () => {
   assert.ok(kept.includes('odd') && kept.includes('eve'));
 });
 
-test('a table that has never taken a user sets nobody aside', async () => {
+// Every call with an item of this session is invalid.
+function refuse({ sessionId: id }) {
+  for (const kind of ['PutItem', 'BatchGetItem', 'BatchWriteItem']) {
+    faults.on(kind, ({ body, forward }) => (JSON.stringify(body).includes(id)
+      ? refusal('ValidationException') : forward()));
+  }
+}
+
+test('a session that is invalid is set aside, and the others are written',
+  async () => {
+    const many = fresh(40);
+    refuse(many[3]);
+    const { told } = await store.must('write', { records: many });
+    assert.deepEqual(told, [many[3].sessionId]);
+    await assertKept(many.filter((_, i) => i !== 3));
+    assert.match(store.log, /calls an item of table f-sessions invalid/);
+
+    // keys are asked for all the same
+    const more = fresh(60);
+    refuse(more[50]);
+    faults.on('BatchGetItem', ({ forward }) => forward());
+    const again = await store.must('write', { records: more });
+    assert.deepEqual(again.told, [more[50].sessionId]);
+    await assertKept(more.filter((_, i) => i !== 50));
+  });
+
+test('a report that is invalid is set aside, and the others are written',
+  async () => {
+    const reports = Array.from({ length: 12 }, (_, i) => report(500 + i,
+      `rita-${i}`, 'bob'));
+    refuse(reports[10]);
+    const { told } = await store.must('put_reports', { records: reports });
+    assert.deepEqual(told, [reports[10].sessionId]);
+    const kept = (await dynamo.items(`${PREFIX}reports`)).map(
+      ({ reporter }) => reporter).filter((id) => id.startsWith('rita-'));
+    assert.equal(kept.length, 11);
+    assert.ok(!kept.includes('rita-10'));
+  });
+
+test('alone and first: set aside if the table has others', async () => {
+  const [one] = fresh(1);
   const other = open();
-  faults.on('UpdateItem', () => refusal('ValidationException'));
-  const { result, error, told } = await other.do('put_users',
-    { records: [user('a', 1), user('b', 1)] });
+  refuse(one);
+  const { told } = await other.must('write', { records: [one] });
   await other.end();
-  assert.deepEqual([result, told], [-1, []]);
-  assert.equal(error, 'writing: UpdateItem: status 400 ValidationException');
+  assert.deepEqual(told, [one.sessionId]);
+});
+
+test('a table that has never taken one sets nothing aside', async () => {
+  const other = open({}, faults.endpoint, 'timeout=1s', 'n-');
+  await other.must('init');
+  for (const kind of ['UpdateItem', 'PutItem', 'BatchGetItem']) {
+    faults.on(kind, () => refusal('ValidationException'));
+  }
+  for (const [what, records, call] of [
+    ['put_users', [user('a', 1), user('b', 1)], 'UpdateItem'],
+    ['write', fresh(2), 'PutItem'],
+    ['put_reports', [report(1, 'ann', 'bob')], 'UpdateItem'],
+  ]) {
+    const { result, error, told } = await other.do(what, { records });
+    assert.deepEqual([result, told], [-1, []]);
+    assert.equal(error,
+      `writing: ${call}: status 400 ValidationException`);
+  }
+  await other.end();
 });
 
 // --- what a batch leaves undone

@@ -171,6 +171,30 @@ test('a user whom DynamoDB refuses is a dead letter, and holds up nobody',
     await faults.stop();
   });
 
+test('a session that DynamoDB refuses is a dead letter, and holds up nobody',
+  async () => {
+    const ids = Array.from({ length: 7 }, newSid);
+    const faults = await startFaults(dynamo.endpoint);
+    ['PutItem', 'BatchWriteItem'].forEach((kind) => faults.on(kind,
+      ({ body, forward }) => (JSON.stringify(body).includes(ids[0])
+        ? refusal('ValidationException') : forward())));
+    await Promise.all(stage.workers.map((worker) => worker.end('SIGKILL')));
+    await Promise.all(ids.map((id, i) => append(id, i + 1)));
+    const worker = await stage.worker(settings(faults.endpoint));
+    await until(async () => await pool.client.xlen(pool.key('ended')) === 0,
+      'all are written or set aside', 60000);
+    const letters = (await pool.client.xrange(pool.key('dead'), '-', '+'))
+      .map(([, fields]) => fields.join(' '))
+      .filter((letter) => letter.includes('the store refuses the session'));
+    assert.equal(letters.length, 1);
+    assert.match(letters[0], /from ended/);
+    assert.ok(letters[0].includes(ids[0]));
+    const kept = (await dynamo.items(SESSIONS)).map((item) => item.sessionId);
+    assert.deepEqual(ids.filter((id) => !kept.includes(id)), [ids[0]]);
+    await worker.end('SIGKILL');
+    await faults.stop();
+  });
+
 test('SIGTERM: what DynamoDB is asked for is waited for', async () => {
   const faults = await startFaults(dynamo.endpoint);
   let asked = 0;

@@ -146,8 +146,8 @@ on_report(void *data, const convo_store_report_t *p)
 }
 
 
-/* Writes the records of a command with one call; told are the users who were
- * refused. */
+/* Writes the records of a command with one call; told are those that were
+ * refused, by their ids. */
 static int64_t
 put(convo_store_t *store, const char *what, const json_t *records,
     json_t *told)
@@ -166,16 +166,19 @@ put(convo_store_t *store, const char *what, const json_t *records,
     }
 
     if (strcmp(what, "write") == 0) {
-        result = store->write(store, sessions, n);
+        result = store->write(store, sessions, n, refused);
     } else if (strcmp(what, "put_users") == 0) {
         result = store->put_users(store, users, n, refused);
     } else {
-        result = store->put_reports(store, reports, n);
+        result = store->put_reports(store, reports, n, refused);
     }
 
     for (size_t i = 0; i < n; i++) {
         if (refused[i]) {
-            json_array_append_new(told, json_string(users[i].user_id));
+            json_array_append_new(
+                told, json_string(strcmp(what, "put_users") == 0
+                                      ? users[i].user_id
+                                      : sessions[i].session_id));
         }
     }
 
