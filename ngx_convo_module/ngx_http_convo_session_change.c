@@ -65,6 +65,8 @@ static const ngx_http_convo_session_leave_key_t
     { CONVO_KEY_HISTORY, LEAVE_OF_B },
     { CONVO_KEY_PROBES, LEAVE_OF_POOL },
     { CONVO_KEY_DIRTY, LEAVE_OF_POOL },
+    { CONVO_KEY_READY, LEAVE_OF_POOL },
+    { CONVO_KEY_SCHEMA, LEAVE_OF_POOL },
     { CONVO_KEY_REVOKED, LEAVE_OF_POOL }
 };
 
@@ -532,6 +534,9 @@ ngx_http_convo_session_left(void *data, const convo_user_view_t *view)
 
     } else if (view->status == CONVO_VIEW_AGAIN) {
         rc = ngx_http_convo_session_busy(r);
+
+    } else if (view->status == CONVO_VIEW_RESTORING) {
+        rc = ngx_http_convo_session_restoring(r);
 
     } else {
         rc = ngx_http_convo_session_send(caller, view);

@@ -6,7 +6,9 @@
  * Signing out is leaving: who waits or is in a session leaves it.  Then the
  * pool's scripts are told of the revocation, and last the feed of all
  * processes, which ends the streams; each step is one script and may be
- * repeated.  The location asks no feed, so that a repetition is no 401.
+ * repeated.  Whom a pool that is being restored does not know yet leaves
+ * nothing: their sign-in ends all the same, and puts nobody back.  The
+ * location asks no feed, so that a repetition is no 401.
  *
  * How it fails: the cookie goes with every answer, also with a 503, as who
  * signs out at somebody else's machine must be out there.  When Redis does not

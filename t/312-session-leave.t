@@ -24,7 +24,7 @@ fake_redis('CHANGING', sub ($peer, @command) {
 # Lets go who names the session's keys, as side b, in the second call.
 my $Keys = join ' ', map { "{default}:$_" } qw(user:user-1 queue stats),
     "session:$SID", qw(user:p-1 user:user-1 sessions closing ended
-    history:p-1 history:user-1 probes dirty revoked);
+    history:p-1 history:user-1 probes dirty ready schema revoked);
 
 fake_redis('KEYS', sub ($peer, @command) {
     my @view = (now => time * 1000, version => 1, points_left => 1);
@@ -55,12 +55,15 @@ is(user('user-1', 'state'), 'idle', 'idle');
 
 
 
-=== TEST 2: an idle user stays as they are
+=== TEST 2: an idle user is idle, by a higher version
+--- init
+our $before = int(1000 * time) - 1;
 --- request
 POST /api/leave
---- response_body_like: "state":"idle","version":0
+--- response_body_like: "state":"idle","version":1\d{12},
 --- after
-is(redis('EXISTS', key('user', 'user-1')), 0, 'nothing is stored');
+cmp_ok(user('user-1', 'version'), '>=', $::before, 'of now');
+is(user('user-1', 'state') // '', '', 'nothing else is stored');
 
 
 
@@ -153,10 +156,22 @@ POST /api/leave
 
 
 
-=== TEST 10: a pool that is being restored still lets go
+=== TEST 10: a pool that is being restored lets go whom it knows
 --- init
 pool_join('user-1');
 redis('DEL', key('ready'));
 --- request
 POST /api/leave
 --- response_body_like: "state":"idle"
+
+
+
+=== TEST 11: whom it does not know may wait by the store, and is to ask again
+--- init
+redis('DEL', key('ready'));
+--- request
+POST /api/leave
+--- error_code: 503
+--- response_body_like: "code":"restoring"
+--- after
+is(redis('EXISTS', key('user', 'user-1')), 0, 'nothing is stored');

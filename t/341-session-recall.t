@@ -319,3 +319,27 @@ is(scalar(grep { my ($told) = $::told->(heard($_->[1], 0.05));
 is(scalar(grep { my ($told) = $::told->(heard($_->[1], 0.05));
     $told && $told->[0] eq 'waiting' } @::polls), 20, 'and all polls');
 close $_->[1] for @::streams, @::polls;
+
+
+
+=== TEST 15: who leaves while the pool is restored asks again, and stays out
+--- init
+$::wait_since->('user-1', 100);
+my $stream = ask('user-1', 'GET /api/events');
+my @before = $::told->(heard($stream, 0.6));
+$::lose->(closed => 1);
+our @answers = heard(ask('user-1', 'POST /api/leave'), 5);
+restore_user('user-1', $before[-1][1], 'waiting');
+pool_open();
+push @answers, heard(ask('user-1', 'POST /api/leave'), 5);
+our @after = $::told->(heard($stream, 3));
+close $stream;
+--- request
+GET /api/session
+--- timeout: 5s
+--- response_body_like: "state":"idle"
+--- after
+like($::answers[0], qr/"code":"restoring"/, 'not yet');
+like($::answers[1], qr/"state":"idle"/, 'and then');
+is($::after[-1][0], 'idle', 'the stream says so');
+is(user('user-1', 'state') // 'idle', 'idle', 'and puts nobody back');

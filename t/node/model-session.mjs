@@ -343,6 +343,10 @@ export class Model extends PoolModel {
       this.change(sub, { state: 'idle' }, waitFields);
     } else if (stateOf(user) !== 'idle') {
       this.leaveSession(sub);
+    } else if (this.isOpen) {
+      this.change(sub, {});
+    } else {
+      return { status: 'restoring' };
     }
     return this.answer('ok', sub);
   }

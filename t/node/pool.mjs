@@ -105,7 +105,7 @@ export class Pool {
       this.key('probes')];
     const reply = readView(await this.run('leave',
       [this.key('user', sub), ...this.keys('queue', 'stats'), ...tail,
-        ...this.keys('dirty', 'revoked')],
+        ...this.keys('dirty', 'ready', 'schema', 'revoked')],
       [this.points, named ? named.sid : '',
         named ? this.room(named.sid) : '', ...this.token]));
     if (reply.status !== 'again' || named !== null) {

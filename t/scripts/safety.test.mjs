@@ -296,6 +296,29 @@ test('recall: whom the store has put to idle waits again, once', async () => {
   }
 });
 
+test('recall: who has left since Redis lost their wait stays out', async () => {
+  await pool.join('ann');
+  await pool.leave('ann');
+  const older = await client.dumpBuffer(pool.key('user', 'ann'));
+  const told = await pool.join('ann');
+  await client.restore(pool.key('user', 'ann'), 0, older, 'REPLACE');
+  await client.del(pool.key('queue'));
+  while (await pool.now() <= Number(told.version));
+  await pool.leave('ann');
+  const view = await pool.recall('ann', Number(told.version), 'waiting', 1);
+  assert.equal(view.state, 'idle');
+  assert.deepEqual(await pool.queue(), []);
+});
+
+test('recall: who has left since the store put them to idle stays out',
+  async () => {
+    await pool.restoreUser('ann', { version: 77, points: 15, state: 'live' });
+    await pool.leave('ann');
+    const view = await pool.recall('ann', 90, 'waiting', 1);
+    assert.equal(view.state, 'idle');
+    assert.deepEqual(await pool.queue(), []);
+  });
+
 test('recall: who cannot wait is told failed', async () => {
   const soon = Number(await pool.now()) + 60000;
   await pool.ban('ann', soon);

@@ -452,8 +452,10 @@ test('an ended session ends once, and late words never revive it', async () => {
   await pool.participant(session, 'b', 'left', 'PA_b', await pool.now());
   assert.equal(await pool.look(session), 'ended');
   assert.equal(await pool.failSession(session, 1), 'ended');
-  await pool.leave('b');
   assert.deepEqual([await pool.user('a'), await pool.user('b')], before);
+  const { version, ...left } = await pool.leave('b');
+  assert.ok(Number(version) > Number(before[1].version));
+  assert.deepEqual([left.state, left.last_reason], ['idle', 'peer_left']);
   assert.equal((await ended()).length, 1);
 });
 

@@ -127,11 +127,31 @@ test('leave: waiting to idle, the ticket stays void in the list', async () => {
   assert.equal((await pool.user('ann')).ticket, undefined);
 });
 
-test('leave of an idle user changes nothing', async () => {
-  const before = await pool.view('ann');
-  const left = await pool.leave('ann');
-  assert.equal(left.state, 'idle');
-  assert.equal(left.version, before.version);
+test('leave of an idle user raises the version, and nothing else', async () => {
+  await pool.join('bob');
+  await pool.leave('bob');
+  for (const sub of ['ann', 'bob']) {
+    const { version, ...before } = await pool.user(sub);
+    const left = await pool.leave(sub);
+    const { version: risen, ...after } = await pool.user(sub);
+    assert.deepEqual([left.status, left.state, left.version],
+      ['ok', 'idle', risen]);
+    assert.ok(Number(risen) > Number(version ?? 0));
+    assert.deepEqual(after, before);
+    assert.ok((await pool.dirty()).includes(sub));
+  }
+});
+
+test('leave of an idle user before the pool is ready is refused', async () => {
+  await client.del(pool.key('ready'));
+  assert.deepEqual(await pool.leave('ann'), { status: 'restoring' });
+  assert.equal(await client.exists(pool.key('user', 'ann')), 0);
+});
+
+test('leave of who waits needs no pool that is ready', async () => {
+  await pool.join('ann');
+  await client.del(pool.key('ready'));
+  assert.equal((await pool.leave('ann')).state, 'idle');
 });
 
 test('leave and join makes a new ticket; the old one is void', async () => {

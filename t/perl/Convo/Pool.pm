@@ -171,7 +171,8 @@ sub pool_join ($sub) {
 
 sub pool_leave ($sub) {
     return run_script('leave', [key('user', $sub), key('queue'),
-        key('stats'), (key('none')) x 9, key('dirty'), key('revoked')],
+        key('stats'), (key('none')) x 9,
+        map { key($_) } qw(dirty ready schema revoked)],
         POINTS, '', '', '', '');
 }
 
