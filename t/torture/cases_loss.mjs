@@ -49,6 +49,14 @@ function lostReport(story) {
   without(story, 'blocked:ann');
 }
 
+// eve leaves right before it, which no stream of hers has told.
+function leftBefore(story) {
+  lastly(story, ['HSET', '{default}:user:eve', 'state', 'idle', 'version',
+    String(BEGAN + 35500)], ['HDEL', '{default}:user:eve', 'ticket',
+    'waiting_since', 'seen'], ['ZADD', '{default}:dirty', '0', 'eve']);
+  story.answer(35500, 'eve', 'leave', {});
+}
+
 // law: [what the loss does not excuse, how to spoil the second story so]
 export const brokenByLoss = {
   restored: [
@@ -64,6 +72,12 @@ export const brokenByLoss = {
     ['nobody is back', (s) => without(s, 'user:eve')],
     ['back at the end of the queue', (s) => change(s, 'user:eve',
       'waiting_since', BEGAN + 38000)],
+    ['nobody is back who was to ask again', (s) => {
+      without(s, 'user:eve');
+      s.answer(36600, 'eve', 'leave', {});
+      Object.assign(s.requests.at(-1),
+        { status: 503, body: { code: 'restoring' } });
+    }],
   ],
   lossSeen: [
     ['nothing was lost', (s) => s.units.splice(s.units.findIndex(
@@ -81,6 +95,14 @@ export const brokenByLoss = {
   asked: [
     ['a wait that never was', (s) => change(s, 'user:eve', 'waiting_since',
       BEGAN + 33000)],
+    ['who has left since', (s) => s.answer(36600, 'eve', 'leave', {})],
+    ['who had left, as the store knew', (s) => {
+      leftBefore(s);
+      lastly(s, ['ZREM', '{default}:dirty', 'eve']);
+    }],
+    ['whose wait was over, as the store knew', (s) => lastly(s,
+      ['HSET', '{default}:user:eve', 'state', 'idle', 'version',
+        String(BEGAN + 35500)], ['ZREM', '{default}:dirty', 'eve'])],
   ],
   blocks: [
     ['a pair after a report', (s) => s.commit(42000, THIRD, 1)],
@@ -155,6 +177,18 @@ export const fineByLoss = {
     ['while the edge is cut off', (s) => {
       without(s, 'user:eve');
       fault(s, 'edge-hold', 37100, 49000);
+    }],
+  ],
+  asked: [
+    ['who had left, which is lost', leftBefore],
+    ['who was to ask again', (s) => {
+      s.answer(36600, 'eve', 'leave', {});
+      Object.assign(s.requests.at(-1),
+        { status: 503, body: { code: 'restoring' } });
+    }],
+    ['who leaves when they are back', (s) => {
+      s.answer(38000, 'eve', 'leave', {});
+      s.requests.at(-1).sent -= 200;
     }],
   ],
   ledger: [

@@ -99,7 +99,7 @@ function signOfLife(run, requests, streams, at) {
 }
 
 // Nobody is put into the queue who did not ask for it; whom a loss took out of
-// it did before.
+// it did before, and has not left since.
 export function asked(run, object) {
   const requests = byUser(run.requests);
   for (const [user, changes] of run.truth.users) {
@@ -107,17 +107,31 @@ export function asked(run, object) {
       const at = versionOf(after);
       if (stateOf(before) === 'idle' && stateOf(after) === 'waiting'
         && !(requests.get(user) ?? []).some((request) => takesEffect(request,
-          'join', at)) && !isPutBack(run, changes, after, index)) {
+          'join', at)) && !isPutBack(run, user, index)) {
         object('join', 'waits without having asked', { user, at });
       }
     }
   }
 }
 
-function isPutBack({ truth: { lost } }, changes, now, index) {
-  return lost !== null && index > lost.index && changes.some((change) =>
-    change.index < lost.index && stateOf(change.after) === 'waiting'
-      && change.after.waiting_since === now.waiting_since);
+// Redis has lost a wait that was the last of the user, or what came after it
+// and the store had not been told either. Who was answered since that they have
+// left is out, unless that was lost so, too.
+function isPutBack({ truth: { users, lost }, requests }, user, index) {
+  if (lost === null || index < lost.index) {
+    return false;
+  }
+  const changes = users.get(user);
+  const { after: now } = changes.find((change) => change.index === index);
+  const old = changes.filter((change) => change.index < lost.index);
+  const wait = old.findLast(({ after }) => stateOf(after) === 'waiting'
+    && after.waiting_since === now.waiting_since);
+  const mayBeLost = lost.dirty.has(user);
+  return wait !== undefined && (wait === old.at(-1) || mayBeLost)
+    && !requests.some((one) => one.user === user && one.what === 'leave'
+      && one.status === 200 && one.sent > versionOf(wait.after) + SLACK_MS
+      && one.answered < versionOf(now) - SLACK_MS
+      && !(mayBeLost && one.answered <= lost.at));
 }
 
 // 429 only when there was nothing left, 200 only when there was.

@@ -122,12 +122,13 @@ function dueAt(run, { closed }, opened) {
   return quiet && quiet.from + RECALL_MS;
 }
 
-// Nothing, or what is wrong. Who asked for something since has got that, and
-// who may not wait has been told so.
+// Nothing, or what is wrong. Who asked for something since has got that, unless
+// they were told to ask again; and who may not wait has been told so.
 function isBack(run, user, told, loss, due) {
   const asked = run.requests.some((one) => one.user === user
     && ['join', 'leave'].includes(one.what) && one.sent > loss.from - LATE_MS
-    && one.sent < due && (one.answered ?? Infinity) > loss.from);
+    && one.sent < due && (one.answered ?? Infinity) > loss.from
+    && one.body?.code !== 'restoring');
   const banned = run.bans.some((ban) => ban.user === user
     && (ban.done ?? Infinity) > loss.from - 1000 * ban.seconds);
   const after = (run.truth.users.get(user) ?? []).filter(
