@@ -125,13 +125,13 @@ ngx_http_convo_sign_in_body(ngx_http_request_t *r, json_t *body)
         rc = ngx_http_convo_sign_in(r);
     }
 
-    if (rc != NGX_AGAIN) {
+    if (rc != NGX_DONE) {
         ngx_http_finalize_request(r, rc);
     }
 }
 
 
-/* NGX_AGAIN: Redis was asked */
+/* NGX_DONE when Redis is asked, else what the request is finalized with. */
 
 static ngx_int_t
 ngx_http_convo_sign_in(ngx_http_request_t *r)
@@ -190,7 +190,7 @@ ngx_http_convo_sign_in_remember(ngx_http_request_t *r, ngx_uint_t verified)
 
     ngx_http_convo_caller_watch(r);
 
-    return NGX_AGAIN;
+    return NGX_DONE;
 }
 
 

@@ -39,6 +39,7 @@ before(async () => {
         absolute_redirect off;
         convo_auth on;
         location /t { return 200 "secret of $convo_user\\n"; }
+        location = /in { convo_sign_in; }
         location /any { satisfy any; deny all; alias ${dir}/html/; }
         location /page {
             convo_auth_redirect /sign-in?to=$convo_return_uri;
@@ -154,4 +155,27 @@ test('two Authorization headers, or one of 16 KB, let nobody in', async () => {
   const long = await get('/t',
     { authorization: `Bearer ${'a'.repeat(17000)}` });
   assert.equal(long.status, 401);
+});
+
+test('a sign-in ends also where the client opens its window late', async () => {
+  const late = connect(nginx.url, { settings: { initialWindowSize: 0 } });
+  await new Promise((resolve) => { late.on('remoteSettings', resolve); });
+
+  const request = late.request(
+    { ':path': '/in', ':method': 'POST', ...bearer() });
+  const got = await new Promise((resolve, reject) => {
+    request.on('response', resolve).on('error', reject).end();
+  });
+  assert.equal(got[':status'], 200);
+
+  let text = '';
+  const ended = new Promise((resolve, reject) => {
+    request.on('data', (bytes) => { text += bytes; });
+    request.on('end', resolve).on('error', reject);
+    setTimeout(() => reject(new Error('it does not end')), 5000).unref();
+  });
+  late.settings({ initialWindowSize: 65535 });
+  await ended;
+  assert.match(text, /^\{"expiresAt":\d+\}$/);
+  late.destroy();
 });
