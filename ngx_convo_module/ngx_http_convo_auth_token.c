@@ -16,6 +16,8 @@ static ngx_int_t ngx_http_convo_auth_token_in_header(ngx_http_request_t *r,
     ngx_str_t *token);
 static ngx_int_t ngx_http_convo_auth_token_in_cookie(ngx_http_request_t *r,
     const ngx_str_t *name, ngx_str_t *token);
+static ngx_int_t ngx_http_convo_auth_cookie(const ngx_str_t *line,
+    const ngx_str_t *name, ngx_str_t *token);
 static ngx_uint_t ngx_http_convo_auth_is_same_origin(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_convo_auth_is_origin(ngx_http_request_t *r,
     const ngx_str_t *origin);
@@ -94,35 +96,78 @@ ngx_http_convo_auth_token_in_header(ngx_http_request_t *r, ngx_str_t *token)
 }
 
 
+/*
+ * NGINX's own look-up takes "__host-id" for "__Host-id": browsers guard the
+ * prefix as it is spelt, and a sibling host could set the other one.
+ */
+
 static ngx_int_t
 ngx_http_convo_auth_token_in_cookie(ngx_http_request_t *r,
     const ngx_str_t *name, ngx_str_t *token)
 {
-    ngx_str_t  cookie;
-
-    cookie = *name;
+    ngx_table_elt_t  *h;
 
 #if (nginx_version >= 1023000)
 
-    if (ngx_http_parse_multi_header_lines(r, r->headers_in.cookie, &cookie,
-                                          token)
-        == NULL)
-    {
-        return NGX_DECLINED;
+    for (h = r->headers_in.cookie; h; h = h->next) {
+        if (ngx_http_convo_auth_cookie(&h->value, name, token) == NGX_OK) {
+            return NGX_OK;
+        }
     }
 
 #else
 
-    if (ngx_http_parse_multi_header_lines(&r->headers_in.cookies, &cookie,
-                                          token)
-        == NGX_DECLINED)
-    {
-        return NGX_DECLINED;
+    ngx_uint_t        i;
+    ngx_table_elt_t **cookies;
+
+    cookies = r->headers_in.cookies.elts;
+
+    for (i = 0; i < r->headers_in.cookies.nelts; i++) {
+        h = cookies[i];
+
+        if (ngx_http_convo_auth_cookie(&h->value, name, token) == NGX_OK) {
+            return NGX_OK;
+        }
     }
 
 #endif
 
-    return token->len ? NGX_OK : NGX_DECLINED;
+    return NGX_DECLINED;
+}
+
+
+/* "a=b; NAME=TOKEN; c=d" (RFC 6265, section 4.2.1); the first of the name */
+
+static ngx_int_t
+ngx_http_convo_auth_cookie(const ngx_str_t *line, const ngx_str_t *name,
+    ngx_str_t *token)
+{
+    u_char  *p, *end, *pair;
+
+    p = line->data;
+    end = line->data + line->len;
+
+    while (p < end) {
+
+        while (p < end && *p == ' ') {
+            p++;
+        }
+
+        for (pair = p; p < end && *p != ';'; p++) { /* void */ }
+
+        if ((size_t) (p - pair) > name->len + 1
+            && ngx_memcmp(pair, name->data, name->len) == 0
+            && pair[name->len] == '=')
+        {
+            token->data = pair + name->len + 1;
+            token->len = p - token->data;
+            return NGX_OK;
+        }
+
+        p++;
+    }
+
+    return NGX_DECLINED;
 }
 
 

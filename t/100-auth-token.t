@@ -235,3 +235,21 @@ Content-Type: application/problem+json
 ["POST /t\n" . "x" x 5000, "GET /open"]
 --- error_code eval
 [401, 200]
+
+
+
+=== TEST 17: its name is as it is spelt
+--- http_config eval: $::Config
+--- config
+    convo_auth_token header cookie=__Host-convo;
+    location /t { convo_auth on; return 200 "in $convo_user\n"; }
+--- request eval
+[("GET /t") x 4]
+--- more_headers eval
+my $site = "Sec-Fetch-Site: same-origin";
+["Cookie: __host-convo=$::Good\n$site",
+ "Cookie: __host-convo=x; __Host-convo=$::Good\n$site",
+ "Cookie: a=__Host-convo=$::Good; x__Host-convo=$::Good\n$site",
+ "Cookie: __Host-convo=; b=c\n$site"]
+--- error_code eval
+[401, 200, 401, 401]
