@@ -56,6 +56,10 @@ ngx_int_t ngx_http_convo_auth_email_key(ngx_http_request_t *r,
 /* The configuration that is read has a place where that is remembered. */
 void ngx_http_convo_auth_expect_sign_in(ngx_conf_t *cf);
 
+/* 1 where the location that is being merged takes tokens from no cookie and no
+ * query, else 0. */
+ngx_uint_t ngx_http_convo_auth_takes_header_only(ngx_conf_t *cf);
+
 /* 1 where the location that is being merged asks Redis for it, else 0. */
 ngx_uint_t ngx_http_convo_auth_asks_email(ngx_conf_t *cf);
 

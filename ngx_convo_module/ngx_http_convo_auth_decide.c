@@ -185,6 +185,17 @@ ngx_http_convo_auth_is_configured(ngx_conf_t *cf)
 }
 
 
+ngx_uint_t
+ngx_http_convo_auth_takes_header_only(ngx_conf_t *cf)
+{
+    ngx_http_convo_auth_loc_conf_t  *conf;
+
+    conf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_convo_auth_module);
+
+    return conf->from_cookie.len == 0 && conf->from_query.len == 0;
+}
+
+
 /* a context of this very location: what another one decided is forgotten */
 
 static ngx_http_convo_auth_ctx_t *

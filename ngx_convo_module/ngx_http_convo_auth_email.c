@@ -16,6 +16,8 @@
 #include "ngx_http_convo_auth_private.h"
 #include "ngx_http_convo_redis.h"
 
+#include <openssl/sha.h>
+
 
 static ngx_int_t ngx_http_convo_auth_email_ask(ngx_http_request_t *r);
 static void ngx_http_convo_auth_email_told(void *data,
@@ -82,17 +84,34 @@ ngx_http_convo_auth_asks_email(ngx_conf_t *cf)
 }
 
 
+/* by issuer and user, as two issuers may both have a user of that name */
+
 ngx_int_t
 ngx_http_convo_auth_email_key(ngx_http_request_t *r, convo_key_t *key)
 {
-    const char                 *sub;
+    u_char                      digest[SHA256_DIGEST_LENGTH];
+    u_char                      id[2 * SHA256_DIGEST_LENGTH];
+    u_char                     *both, *p;
+    ngx_str_t                  *issuer;
     ngx_http_convo_auth_ctx_t  *ctx;
 
     ctx = ngx_http_convo_auth_ctx(r);
-    sub = convo_claims_subject(ctx->claims);
+    issuer = &ctx->conf->issuer;
+
+    both = ngx_pnalloc(r->pool, issuer->len + 1 + ctx->user.sub.len);
+    if (both == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(both, issuer->data, issuer->len);
+    *p++ = '\0';
+    p = ngx_cpymem(p, ctx->user.sub.data, ctx->user.sub.len);
+
+    SHA256(both, p - both, digest);
+    ngx_hex_dump(id, digest, sizeof(digest));
 
     return convo_key(key, CONVO_KEY_TAG, sizeof(CONVO_KEY_TAG) - 1,
-                     CONVO_KEY_VERIFIED, sub, ngx_strlen(sub))
+                     CONVO_KEY_VERIFIED, (char *) id, sizeof(id))
            == 0
            ? NGX_OK : NGX_ERROR;
 }

@@ -155,9 +155,10 @@ ngx_http_convo_sign_in(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_convo_sign_in_remember(ngx_http_request_t *r, ngx_uint_t verified)
 {
-    u_char                              number[NGX_TIME_T_LEN + 3];
+    u_char                              kept_ms[NGX_TIME_T_LEN + 3];
+    u_char                              issued_s[NGX_TIME_T_LEN];
     ngx_int_t                           rc;
-    ngx_str_t                           key, kept_ms;
+    ngx_str_t                           key, args[3];
     convo_key_t                         name;
     ngx_http_convo_redis_t             *redis;
     ngx_http_convo_sign_in_loc_conf_t  *lcf;
@@ -176,13 +177,22 @@ ngx_http_convo_sign_in_remember(ngx_http_request_t *r, ngx_uint_t verified)
     }
 
     key = ngx_http_convo_session_str(&name);
-    kept_ms.data = number;
-    kept_ms.len = ngx_sprintf(number, "%T000", verified ? lcf->remember : 0)
-                  - number;
+
+    ngx_str_set(&args[0], "0");
+    if (verified) {
+        ngx_str_set(&args[0], "1");
+    }
+
+    args[1].data = issued_s;
+    args[1].len = ngx_sprintf(issued_s, "%T",
+                              ngx_http_convo_auth_user(r)->issued)
+                  - issued_s;
+    args[2].data = kept_ms;
+    args[2].len = ngx_sprintf(kept_ms, "%T000", lcf->remember) - kept_ms;
 
     rc = ngx_http_convo_redis_eval(redis, r->pool,
                                    CONVO_SCRIPT_REMEMBER_EMAIL, &key, 1,
-                                   &kept_ms, 1,
+                                   args, 3,
                                    ngx_http_convo_sign_in_remembered, r);
     if (rc != NGX_OK) {
         return ngx_http_convo_session_not_asked(r, rc);
@@ -259,6 +269,16 @@ ngx_http_convo_sign_in_merge_loc_conf(ngx_conf_t *cf, void *parent,
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"convo_sign_in\" in location \"%V\" needs "
                       "\"convo_auth on\"", &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    /* what a page of another site can make a browser send signs nobody in */
+
+    if (conf->enable && !ngx_http_convo_auth_takes_header_only(cf)) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"convo_sign_in\" in location \"%V\" takes the token "
+                      "from the header alone, expected \"convo_auth_token "
+                      "header\"", &clcf->name);
         return NGX_CONF_ERROR;
     }
 

@@ -5,7 +5,8 @@ use Test::Nginx::Socket 'no_plan';
 use Convo::Test sections => ['after'];
 use Convo::FakeRedis;
 use Convo::Redis;
-use Convo::Token qw(access_token auth_config bearer id_token);
+use Digest::SHA qw(sha256_hex);
+use Convo::Token qw(access_token auth_config bearer id_token keys_file);
 
 # One that takes connections and answers no script.
 fake_redis('SILENT', sub {
@@ -16,7 +17,9 @@ fake_redis('SILENT', sub {
 our $Redis = 'convo_redis redis://127.0.0.1:$TEST_NGINX_REDIS_PORT;';
 our $Signed = id_token(exp => time + 3600);
 our $Access = access_token();
-our $Key = '{convo}:verified:user-1';
+our $Key = '{convo}:verified:'
+    . sha256_hex("$Convo::Token::ISSUER\0user-1");
+our $Said = '1700000000:1';
 
 # A place to sign in at, and one that only takes access tokens of users whose
 # e-mail address is verified.
@@ -161,7 +164,7 @@ $::Places . '
 === TEST 9: an ID token that says otherwise ends it
 --- config eval: $::Places
 --- init
-::redis('SET', $::Key, '1');
+::redis('SET', $::Key, $::Said);
 --- request eval
 ["GET /t", "POST /in", "GET /t"]
 --- more_headers eval
@@ -186,7 +189,7 @@ $::Places . '
 === TEST 11: a token's own faults come first, and ask nothing
 --- config eval: $::Places
 --- init
-::redis('SET', $::Key, '1');
+::redis('SET', $::Key, $::Said);
 --- request eval
 ["GET /t", "GET /t"]
 --- more_headers eval
@@ -238,7 +241,7 @@ $::Places . '
         empty_gif;
     }'
 --- init
-::redis('SET', $::Key, '1');
+::redis('SET', $::Key, $::Said);
 --- request eval
 ["GET /any", "GET /any"]
 --- more_headers eval
@@ -306,7 +309,7 @@ $::Places . '
         return 200 "in\n";
     }'
 --- init
-::redis('SET', $::Key, '1');
+::redis('SET', $::Key, $::Said);
 --- request eval
 ["GET /any", "GET /any"]
 --- more_headers eval
@@ -326,7 +329,7 @@ $::Places . '
         return 200 "in\n";
     }
 --- init
-::redis('SET', $::Key, '1');
+::redis('SET', $::Key, $::Said);
 --- request eval
 ["GET /t", "GET /t"]
 --- more_headers eval
@@ -373,3 +376,58 @@ GET /t
 --- ignore_response
 --- no_error_log
 [alert]
+
+
+
+=== TEST 24: an older ID token says nothing any more
+--- config eval: $::Places
+--- request eval
+["POST /in", "POST /in", "GET /t", "POST /in", "GET /t"]
+--- more_headers eval
+my $now = time;
+[::bearer($::Signed), ::bearer(::id_token(email_verified => \0, iat => $now)),
+ ::bearer($::Access), ::bearer(::id_token(iat => $now - 100)),
+ ::bearer($::Access)]
+--- error_code eval
+[200, 200, 403, 200, 403]
+
+
+
+=== TEST 25: what a page of another site can make a browser send is not taken
+--- config
+    convo_auth_token header query=t;
+    location = /in { convo_auth on; convo_sign_in; }
+--- must_die
+--- error_log
+"convo_sign_in" in location "/in" takes the token from the header alone
+
+
+
+=== TEST 26: nor a cookie
+--- config
+    location = /in {
+        convo_auth on; convo_auth_token cookie=__Host-convo; convo_sign_in;
+    }
+--- must_die
+--- error_log
+"convo_sign_in" in location "/in" takes the token from the header alone
+
+
+
+=== TEST 27: another issuer's user of that name is another user
+--- http_config eval
+"$::Redis
+    convo_auth_provider other {
+        convo_auth_issuer https://other.test;
+        convo_auth_client $Convo::Token::CLIENT;
+        convo_auth_keys_file " . ::keys_file('other.jwks', 'pool') . ";
+    }"
+--- config eval
+$::Places . '
+    location = /other { convo_auth on; convo_auth_accept other; convo_sign_in; }'
+--- request eval
+["POST /other", "GET /t"]
+--- more_headers eval
+[::bearer(::id_token(iss => 'https://other.test')), ::bearer($::Access)]
+--- error_code eval
+[200, 403]
