@@ -79,9 +79,12 @@ local function replace()
 end
 
 -- What only grows within a window: the more stands, as far as there is room
--- beside what is reserved.
+-- beside what is reserved. The store has seconds, rounded up: a window that is
+-- over here is not open again by its last part of a second.
 local function merge_window(set)
-    if window_end <= now then
+    local own = math.ceil((tonumber(user.window_end) or 0) / 1000) * 1000
+    if window_end <= now
+        or window_end <= own and not window_is_open(user, now) then
         return
     end
     if not window_is_open(user, now) then

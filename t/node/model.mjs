@@ -465,9 +465,12 @@ export class PoolModel {
     const user = this.user(sub);
     const set = {};
     const end = record.windowEndS * 1000;
+    const own = Math.ceil((user.window_end ?? 0) / 1000) * 1000;
+    const isOver = end <= own && !this.hasWindow(sub);
     const spent = Math.min(record.spent,
       (user.points ?? record.points) - (user.reserved ?? 0));
-    if (end > this.now && spent > (this.hasWindow(sub) ? user.spent ?? 0 : 0)) {
+    if (end > this.now && !isOver
+      && spent > (this.hasWindow(sub) ? user.spent ?? 0 : 0)) {
       Object.assign(set, { spent },
         this.hasWindow(sub) ? {} : { window_end: end });
     }

@@ -6,6 +6,7 @@ import { after, before, beforeEach, test } from 'node:test';
 
 import { newSid, Pool } from '../node/pool.mjs';
 import { startRedis } from '../node/redis.mjs';
+import { sleep } from '../node/stack.mjs';
 
 let server;
 let client;
@@ -192,6 +193,23 @@ test('restore_user: in doubt a ban holds, and points stay spent', async () => {
   assert.equal(await pool.restoreUser('bob', record), 1);
   assert.equal((await pool.view('bob')).points_left, '11');
 });
+
+test('restore_user: a window that is over is not opened by rounding',
+  async () => {
+    await pool.join('ann');
+    await client.hset(pool.key('run'), 'since', await pool.now() - 1);
+    let end = await pool.now() - 2;
+    if (end % 1000 > 800) {
+      await sleep(300);
+      end = await pool.now() - 2;
+    }
+    await client.hset(pool.key('user', 'ann'), 'window_end', end, 'spent', 4);
+    assert.equal(await pool.restoreUser('ann', {
+      version: await pool.now() - 60000, points: 15, spent: 4,
+      windowEndS: Math.ceil(end / 1000),
+    }), 0);
+    assert.equal((await pool.view('ann')).points_left, '15');
+  });
 
 test('restore_session: one that goes on is of older data', async () => {
   const { sid } = await pool.live('ann', 'bob', 100000);
