@@ -245,6 +245,9 @@ export const broken = {
     ['told of another time', (s) => {
       s.requests.find(({ status }) => status === 403).body.bannedUntil += 1;
     }],
+    ['a stream refused to who is not banned', (s) => {
+      s.streams[0].status = 403;
+    }],
   ],
   ledger: [
     ['charged twice', (s) => set(s, 'user:ann', 'spent', 2, 1)],

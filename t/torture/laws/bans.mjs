@@ -57,20 +57,25 @@ function isRestored({ truth: { lost } }, changes, index) {
       === until(changes[i].after);
 }
 
-// 403 only to whoever is banned, and until when.
+// 403 only to whoever is banned, and until when; of an answer to a stream the
+// body is not read.
 export function refused(run, object) {
-  for (const { user, what, status, sent, answered, body } of run.requests) {
-    if (what !== 'join' || status !== 403) {
-      continue;
-    }
-    const was = (run.truth.users.get(user) ?? []).filter(({ at }, i, all) =>
-      at <= answered + SLACK_MS
+  const bans = (user, sent, answered) => (run.truth.users.get(user) ?? [])
+    .filter(({ at }, i, all) => at <= answered + SLACK_MS
       && (all[i + 1]?.at ?? Infinity) >= sent - SLACK_MS)
-      .map(({ after }) => until(after));
-    if (!was.some((ban) => ban > sent - SLACK_MS
-      && Math.ceil(ban / 1000) === body?.bannedUntil)) {
+    .map(({ after }) => until(after))
+    .filter((ban) => ban > sent - SLACK_MS);
+
+  for (const { user, status, sent, answered, body } of run.requests) {
+    if (status === 403 && !bans(user, sent, answered)
+      .some((ban) => Math.ceil(ban / 1000) === body?.bannedUntil)) {
       object('ban', `told of a ban until ${body?.bannedUntil}, was ${
-        was.join(' or ')}`, { user, at: answered });
+        bans(user, sent, answered).join(' or ')}`, { user, at: answered });
+    }
+  }
+  for (const { user, status, sent, closed } of run.streams) {
+    if (status === 403 && bans(user, sent, closed ?? sent).length === 0) {
+      object('ban', 'a stream is refused', { user, at: sent });
     }
   }
 }

@@ -170,7 +170,7 @@ function couldBeSpent(run, user, sent, answered) {
 // has is never told that it is their fault, nor that the edge is at a loss.
 const ANSWERS = {
   join: [200, 403, 429, 503], leave: [200, 503], session: [200, 503],
-  poll: [200, 503], history: [200, 503], report: [200, 404, 503],
+  poll: [200, 403, 503], history: [200, 503], report: [200, 404, 503],
 };
 
 export function answers(run, object) {
@@ -184,7 +184,7 @@ export function answers(run, object) {
     }
   }
   for (const { user, status, sent } of run.streams) {
-    if (status !== undefined && ![200, 503].includes(status)) {
+    if (status !== undefined && ![200, 403, 503].includes(status)) {
       object('answer', `stream: ${status}`, { user, at: sent });
     }
   }
