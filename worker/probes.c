@@ -8,6 +8,9 @@
  * interval, so that workers share them without asking twice, and what one of
  * them took and did not see through is asked again by any worker then.  Every
  * script that is called may be called twice.
+ * A Redis that was started anew may have older data, with sessions whose rooms
+ * are gone as they have ended: take_probes takes none before "restore" has read
+ * the store, or a minute has passed.
  * LiveKit down: it is asked for nothing but whether it answers (back-off with
  * jitter), and of the sessions that are due Redis notes since when LiveKit has
  * not told of them.  One whose room is gone when LiveKit is back ended then:
@@ -50,6 +53,7 @@
 #include "dead.h"
 #include "jobs.h"
 #include "log.h"
+#include "pools.h"
 #include "redis.h"
 #include "room_service.h"
 #include "session.h"
@@ -94,6 +98,7 @@ typedef struct {
     const convo_config_t *config;
     convo_redis_t *redis;
     convo_room_service_t *service;
+    convo_run_t run;
     convo_backoff_t backoff;
     int down; /* LiveKit */
 
@@ -152,8 +157,10 @@ take(probes_t *self, const convo_pool_t *pool, int64_t put_off_ms)
     convo_redis_begin(redis);
     convo_redis_script(redis, CONVO_SCRIPT_TAKE_PROBES);
     convo_redis_key(redis, pool, CONVO_KEY_PROBES, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_RUN, NULL, 0);
     convo_redis_int(redis, BATCH);
     convo_redis_int(redis, put_off_ms);
+    convo_redis_str(redis, self->run.run_id);
 
     if (convo_redis_run(redis) != 0) {
         return;
@@ -600,7 +607,7 @@ probe_livekit(probes_t *self)
         return;
     }
 
-    if (convo_redis_ready(self->redis) == 0) {
+    if (convo_run_know(&self->run, self->redis) == 0) {
         asked_ms = convo_redis_now(self->redis);
     }
 
@@ -658,7 +665,7 @@ convo_probes(const convo_config_t *config)
             continue;
         }
 
-        if (convo_redis_ready(self->redis) != 0) {
+        if (convo_run_know(&self->run, self->redis) != 0) {
             continue;
         }
 

@@ -7,8 +7,9 @@
  * script that does it, which looks again and does nothing early or twice.
  * Killed anywhere, the next pass of any worker finds the same.
  *
- * Nobody is dropped for silence soon after a restart of Redis; the script
- * sees that by the run_id that is passed to it.
+ * Nobody is dropped for silence soon after a restart of Redis, and no session
+ * ends before the store has been read for it, or a minute has passed; the
+ * scripts see that by the run_id that is passed to them.
  */
 
 #include "dead.h"
@@ -43,25 +44,16 @@ typedef struct {
 
 
 /*
- * The ids in a sorted set that are due by Redis's clock, at most IDS_MAX, and
+ * Makes the call that was collected: the ids that are due, at most IDS_MAX, and
  * how many.  Members that are no id become dead letters.
  */
 static size_t
 read_due(convo_redis_t *redis, const convo_pool_t *pool, const char *kind,
-         int64_t now, char ids[IDS_MAX][CONVO_SID_LEN + 1])
+         char ids[IDS_MAX][CONVO_SID_LEN + 1])
 {
     convo_dead_t strange = { 0 };
     const redisReply *due;
     size_t n = 0;
-
-    convo_redis_begin(redis);
-    convo_redis_command(redis, "ZRANGEBYSCORE");
-    convo_redis_key(redis, pool, kind, NULL, 0);
-    convo_redis_str(redis, "-inf");
-    convo_redis_int(redis, now);
-    convo_redis_str(redis, "LIMIT");
-    convo_redis_str(redis, "0");
-    convo_redis_int(redis, IDS_MAX);
 
     if (convo_redis_run(redis) != 0) {
         return 0;
@@ -168,9 +160,26 @@ take_looks(convo_redis_t *redis, const convo_session_t *sessions, char *broken,
 }
 
 
+static size_t
+due_sessions(sessions_t *self, const convo_pool_t *pool,
+             char ids[IDS_MAX][CONVO_SID_LEN + 1])
+{
+    convo_redis_t *redis = self->redis;
+
+    convo_redis_begin(redis);
+    convo_redis_script(redis, CONVO_SCRIPT_DUE_SESSIONS);
+    convo_redis_key(redis, pool, CONVO_KEY_SESSIONS, NULL, 0);
+    convo_redis_key(redis, pool, CONVO_KEY_RUN, NULL, 0);
+    convo_redis_int(redis, IDS_MAX);
+    convo_redis_str(redis, self->run_id);
+
+    return read_due(redis, pool, CONVO_KEY_SESSIONS, ids);
+}
+
+
 /* Returns 1 when there may be more. */
 static int
-look_at_sessions(sessions_t *self, const convo_pool_t *pool, int64_t now)
+look_at_sessions(sessions_t *self, const convo_pool_t *pool)
 {
     convo_redis_t *redis = self->redis;
     convo_session_t sessions[IDS_MAX];
@@ -178,7 +187,7 @@ look_at_sessions(sessions_t *self, const convo_pool_t *pool, int64_t now)
     char broken[IDS_MAX];
     size_t n, failed;
 
-    n = read_due(redis, pool, CONVO_KEY_SESSIONS, now, ids);
+    n = due_sessions(self, pool, ids);
     for (size_t i = 0; i < n; i++) {
         memcpy(sessions[i].sid, ids[i], sizeof(ids[i]));
     }
@@ -205,12 +214,31 @@ look_at_sessions(sessions_t *self, const convo_pool_t *pool, int64_t now)
 
 /* --- claims --- */
 
+static size_t
+due_claims(sessions_t *self, const convo_pool_t *pool, int64_t now,
+           char ids[IDS_MAX][CONVO_SID_LEN + 1])
+{
+    convo_redis_t *redis = self->redis;
+
+    convo_redis_begin(redis);
+    convo_redis_command(redis, "ZRANGEBYSCORE");
+    convo_redis_key(redis, pool, CONVO_KEY_CLAIMS, NULL, 0);
+    convo_redis_str(redis, "-inf");
+    convo_redis_int(redis, now);
+    convo_redis_str(redis, "LIMIT");
+    convo_redis_str(redis, "0");
+    convo_redis_int(redis, IDS_MAX);
+
+    return read_due(redis, pool, CONVO_KEY_CLAIMS, ids);
+}
+
+
 static void
 release_claims(sessions_t *self, const convo_pool_t *pool, int64_t now)
 {
     convo_redis_t *redis = self->redis;
     char ids[IDS_MAX][CONVO_SID_LEN + 1];
-    size_t n = read_due(redis, pool, CONVO_KEY_CLAIMS, now, ids);
+    size_t n = due_claims(self, pool, now, ids);
 
     if (n == 0) {
         return;
@@ -432,7 +460,7 @@ convo_sessions(const convo_config_t *config)
         for (size_t i = 0; i < config->npools && !convo_stopping(); i++) {
             const convo_pool_t *pool = &config->pools[i];
 
-            more |= look_at_sessions(&self, pool, now);
+            more |= look_at_sessions(&self, pool);
             release_claims(&self, pool, now);
             if (self.from[i] > 0 || pass % SILENCE_PASSES == 0) {
                 drop_silent(&self, pool, &self.from[i], now);

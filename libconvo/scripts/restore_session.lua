@@ -1,7 +1,8 @@
 -- A session that the store has, for a Redis that has lost its data: it takes
--- its place among the last sessions of both, newest first, unless it is there,
--- and neither meets the other again in their window. Only for who is known in
--- this pool: has joined, or is kept from somebody.
+-- its place among the last sessions of both, newest first, unless it is there
+-- with the same times (what older data has made of it is replaced), and neither
+-- meets the other again in their window. Only for who is known in this pool:
+-- has joined, or is kept from somebody.
 --
 -- One that goes on here is of older data: it has ended long ago. Who is still
 -- in it is told "failed" and pays nothing, as their record has what they paid.
@@ -29,19 +30,28 @@ local function start_of(text)
     return tonumber(string.match(text, '"startTime":(%d+)')) or 0
 end
 
+local function end_of(text)
+    return string.match(text, '"endTime":(%d+)')
+end
+
 local function put(key)
     if redis.call('LLEN', key) >= HISTORY_MAX
         and start_of(redis.call('LINDEX', key, HISTORY_MAX - 1)) > start then
         return 0
     end
-    local older
+    local older, other
     for _, text in ipairs(redis.call('LRANGE', key, 0, HISTORY_MAX - 1)) do
         if string.find(text, sid, 1, true) then
-            return 0
-        end
-        if not older and start_of(text) <= start then
+            if start_of(text) == start and end_of(text) == end_of(entry) then
+                return 0
+            end
+            other = text
+        elseif not older and start_of(text) <= start then
             older = text
         end
+    end
+    if other then
+        redis.call('LREM', key, 1, other)
     end
     if older then
         redis.call('LINSERT', key, 'BEFORE', older, entry)

@@ -8,6 +8,7 @@
 const DAY_MS = 86400 * 1000;
 const USER_TTL_MS = 90 * DAY_MS;
 const START_MS = 10000;
+const SETTLE_AFTER_MS = 60000;
 
 export const waitFields = ['ticket', 'order', 'waiting_since', 'seen', 'tries'];
 export const sessionFields = ['sid', 'side', 'peer', 'committed', 'start',
@@ -381,8 +382,17 @@ export class PoolModel {
     return this.closing.delete(room) ? 1 : 0;
   }
 
+  maySettle() {
+    return this.isRestored() || this.running() >= SETTLE_AFTER_MS;
+  }
+
   takeProbes(limit = 10, intervalMs = 5000) {
-    return this.take(this.probes, limit, intervalMs);
+    return this.maySettle() ? this.take(this.probes, limit, intervalMs) : [];
+  }
+
+  dueSessions(limit = 10) {
+    return this.maySettle() ? ordered(this.due).filter(
+      (sid) => this.due.get(sid) <= this.now).slice(0, limit) : [];
   }
 
   sweepRoom(sid) {
@@ -536,14 +546,18 @@ export class PoolModel {
       this.expire(`met:${sub}`, Math.max(...met.values()) - this.now);
     }
     const list = this.histories.get(sub) ?? [];
-    if (list.some((item) => item.sessionId === sessionId)) {
+    const stored = JSON.parse(entry);
+    const there = list.findIndex((item) => item.sessionId === sessionId);
+    if (list.length >= 50 && list[49].startTime > startTime
+      || there >= 0 && list[there].startTime === startTime
+        && list[there].endTime === stored.endTime) {
       return 0;
+    }
+    if (there >= 0) {
+      list.splice(there, 1);
     }
     const place = list.findIndex((item) => item.startTime <= startTime);
-    if (place < 0 && list.length >= 50) {
-      return 0;
-    }
-    list.splice(place < 0 ? list.length : place, 0, JSON.parse(entry));
+    list.splice(place < 0 ? list.length : place, 0, stored);
     this.histories.set(sub, list.slice(0, 50));
     this.expire(`history:${sub}`, 90 * DAY_MS);
     return 1;

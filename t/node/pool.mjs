@@ -246,7 +246,13 @@ export class Pool {
   }
 
   takeProbes(limit = 10, intervalMs = 5000) {
-    return this.run('take_probes', [this.key('probes')], [limit, intervalMs]);
+    return this.run('take_probes', this.keys('probes', 'run'),
+      [limit, intervalMs, this.runId]);
+  }
+
+  dueSessions(limit = 10) {
+    return this.run('due_sessions', this.keys('sessions', 'run'),
+      [limit, this.runId]);
   }
 
   sweepRoom(sid) {

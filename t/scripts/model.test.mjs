@@ -576,6 +576,7 @@ const transitions = Object.entries({
   report: [1, () => both('report', pick(subs), aSession().sid, pick(['', 'x']))],
   ban: [1, ban],
   takeProbes: [1, () => both('takeProbes', 3, 5000)],
+  dueSessions: [1, () => both('dueSessions', 3)],
   rooms: [1, rooms],
   store: [2, store],
   restore: [1, restore],

@@ -264,12 +264,33 @@ test('restore_session: among those that a script wrote, and rubbish',
     await client.rpush(pool.key('history', 'ann'), 'rubbish');
     const older = await stored('ann', 'bob', 5000);
     assert.equal(await pool.restoreSession(older), 2);
-    assert.equal(await pool.restoreSession(
-      { ...await stored('ann', 'bob', 90), sessionId: sid }), 0);
-    const list = await client.lrange(pool.key('history', 'ann'), 0, -1);
-    assert.deepEqual([JSON.parse(list[0]).sessionId, list[1], list[2]],
-      [sid, older.entry, 'rubbish']);
-    assert.equal(list.length, 3);
+    const read = () => client.lrange(pool.key('history', 'ann'), 0, -1);
+    const [entry] = await read();
+    const { startTime, endTime } = JSON.parse(entry);
+    const again = { sessionId: sid, userA: 'ann', userB: 'bob', startTime };
+    assert.equal(await pool.restoreSession({ ...again,
+      entry: JSON.stringify({ sessionId: sid, startTime, endTime }) }), 0);
+    assert.deepEqual(await read(), [entry, older.entry, 'rubbish']);
+  });
+
+test('restore_session: what older data has made of it is replaced',
+  async () => {
+    const { sid } = await pool.live('ann', 'bob', 100000);
+    await pool.leave('ann');
+    const newer = await stored('ann', 'bob', 5);
+    await pool.restoreSession(newer);
+    const [, settled] = await client.lrange(pool.key('history', 'ann'), 0, -1);
+    const { startTime } = JSON.parse(settled);
+    const entry = JSON.stringify({ sessionId: sid, startTime,
+      endTime: startTime + 30, duration: 30, pointsSpent: 1 });
+    const session = { sessionId: sid, userA: 'ann', userB: 'bob', startTime,
+      entry };
+    assert.equal(await pool.restoreSession(session), 2);
+    assert.equal(await pool.restoreSession(session), 0);
+    for (const sub of ['ann', 'bob']) {
+      assert.deepEqual(await client.lrange(pool.key('history', sub), 0, -1),
+        [newer.entry, entry]);
+    }
   });
 
 test('restore_session: for who is known in this pool alone', async () => {
@@ -460,6 +481,36 @@ test('take_probes: sessions that are due, until they end', async () => {
   await pool.leave('a');
   assert.equal(await client.exists(pool.key('probes')), 0);
 });
+
+test('due_sessions, take_probes: none before the store is read, or a minute',
+  async () => {
+    const { sid } = await pool.pair('a', 'b');
+    assert.deepEqual(await pool.dueSessions(), [], 'it is not due');
+    const due = () => Promise.all(['sessions', 'probes'].map((kind) => (
+      client.zadd(pool.key(kind), 0, sid))));
+    await due();
+    assert.deepEqual(await pool.dueSessions(), [sid]);
+    assert.deepEqual(await pool.dueSessions(0), []);
+
+    pool.runId = 'run-2';
+    assert.deepEqual([await pool.dueSessions(), await pool.takeProbes()],
+      [[], []]);
+    const { id, since } = await client.hgetall(pool.key('run'));
+    assert.equal(id, 'run-2');
+    await client.hset(pool.key('run'), 'since', Number(since) - 50000);
+    assert.deepEqual([await pool.dueSessions(), await pool.takeProbes()],
+      [[], []]);
+    await client.hset(pool.key('run'), 'since', Number(since) - 60000);
+    assert.deepEqual([await pool.dueSessions(), await pool.takeProbes()],
+      [[sid], [sid]], 'the store is away');
+
+    pool.runId = 'run-3';
+    await due();
+    assert.deepEqual(await pool.dueSessions(), []);
+    await pool.open();
+    assert.deepEqual([await pool.dueSessions(), await pool.takeProbes()],
+      [[sid], [sid]], 'it has been read');
+  });
 
 test('sweep_room: only a room that nobody needs or has noted', async () => {
   const noted = (sid) => client.zscore(pool.key('closing'), pool.room(sid));

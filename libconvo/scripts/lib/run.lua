@@ -25,6 +25,17 @@ local function is_restored(key, run_id)
     return redis.call('HGET', key, 'read') == run_id
 end
 
+-- For so long at most: a store that is away does not keep sessions from ending.
+local SETTLE_AFTER_MS = 60 * 1000
+
+-- Whether sessions may be ended for what is not there, or not any more. Not
+-- before the store has been read: what goes on in an older snapshot has perhaps
+-- ended, and the store has it.
+local function may_settle(key, run_id, now)
+    return is_restored(key, run_id)
+        or now - running_since(key, run_id, now) >= SETTLE_AFTER_MS
+end
+
 -- Whether that is due; and not by who restores for another process.
 local function is_due_again(key, run_id, now)
     local again = tonumber(redis.call('HGET', key, 'again') or nil)
