@@ -339,3 +339,38 @@ GET /t
 --- no_error_log
 convo fetch: no whole answer
 convo auth: no new keys
+
+
+
+=== TEST 19: the cache's default key is the location's, not the user's URI
+--- http_config eval: ::cache()
+--- config eval: $::Cached
+--- request eval
+["GET /provider/mode/one", "GET /t/1?a=1", "GET /t/2?a=2", "GET /t/3",
+ "GET /provider/count"]
+--- response_body eval
+["one\n", ("in user-1\n") x 3, "1\n"]
+
+
+
+=== TEST 20: also where proxy_pass has a path
+--- http_config eval: ::cache()
+--- config eval
+$::Cached =~ s{(proxy_pass http:\S+PORT);}{$1/keys;}r
+--- request eval
+["GET /provider/mode/one", "GET /t/1?a=1", "GET /t/2?a=2", "GET /t/3",
+ "GET /provider/count"]
+--- response_body eval
+["one\n", ("in user-1\n") x 3, "1\n"]
+
+
+
+=== TEST 21: $request_uri in the key is the user's, and each fetches anew
+--- http_config eval: ::cache()
+--- config eval
+$::Cached =~ s/internal;/internal; proxy_cache_key \$request_uri;/r
+--- request eval
+["GET /provider/mode/one", "GET /t/1?a=1", "GET /t/2?a=2", "GET /t/3",
+ "GET /provider/count"]
+--- response_body eval
+["one\n", ("in user-1\n") x 3, "3\n"]
