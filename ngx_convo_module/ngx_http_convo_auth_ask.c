@@ -1,7 +1,8 @@
 
 /*
  * Keys for a request that cannot be decided without: it fetches them itself,
- * or waits until another one has.
+ * or waits until another one has.  Of many that come before there are any
+ * keys, one fetches.
  *
  * A kid that is not known here may be on its way: when an issuer begins to
  * sign with a new key, the first request that carries it refreshes the keys,
@@ -71,7 +72,11 @@ ngx_http_convo_auth_wait(ngx_http_request_t *r, ngx_http_convo_auth_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    ctx->waited = 1;
+    if (!ctx->waited) {
+        ctx->waited = 1;
+        ctx->wait_began = ngx_current_msec;
+    }
+
     ctx->wait.data = r;
     ctx->wait.handler = ngx_http_convo_auth_look;
     ctx->wait.log = r->connection->log;

@@ -281,11 +281,13 @@ ngx_http_convo_auth_decide(ngx_http_request_t *r,
 
     keys = ctx->conf->keys;
 
-    if (!ctx->asked && ngx_http_convo_auth_can_ask(r)
-        && ngx_http_convo_auth_keys_due(keys))
-    {
-        return ngx_http_convo_auth_suspend(r, ctx,
-                                           ngx_http_convo_auth_keys_ask);
+    if (!ctx->asked && ngx_http_convo_auth_can_ask(r)) {
+        advice = ngx_http_convo_auth_keys_due(keys, ctx->waited
+                                    ? ngx_current_msec - ctx->wait_began : 0);
+
+        if (advice != ngx_http_convo_auth_keys_nothing) {
+            return ngx_http_convo_auth_suspend(r, ctx, advice);
+        }
     }
 
     set = ngx_http_convo_auth_keys_set(keys);

@@ -15,8 +15,10 @@
  * and then each process asks the cache once, which has the new keys.
  *
  * How it fails: a document that is rubbish, empty or never came keeps the
- * last good keys, and the log says why.  Without any keys every request asks
- * again, but not within a second of a failure.
+ * last good keys, and the log says why.  Without any keys one request of a
+ * process asks and the others wait for it: an answer frees them all, a client
+ * that goes leaves the fetch to the next.  Nobody asks within a second of a
+ * failure, and none waits for a provider that hangs longer than 5 s.
  */
 
 
@@ -29,6 +31,7 @@
 
 #define NGX_HTTP_CONVO_AUTH_REFRESH_EVERY   30000
 #define NGX_HTTP_CONVO_AUTH_REFRESH_LASTS   5000   /* who waits goes on */
+#define NGX_HTTP_CONVO_AUTH_FIRST_LASTS     5000   /* the next one may ask */
 #define NGX_HTTP_CONVO_AUTH_RETRY_AFTER     1000
 
 /* issuers that can have a gate of their own, in one shared zone */
@@ -59,6 +62,8 @@ static ngx_int_t ngx_http_convo_auth_keys_init_zone(ngx_shm_zone_t *zone,
     void *data);
 static ngx_http_convo_auth_gate_t *ngx_http_convo_auth_keys_gate(
     ngx_http_convo_auth_gate_t *gates, const u_char *id);
+static ngx_http_convo_auth_keys_advice_e ngx_http_convo_auth_keys_first(
+    const ngx_http_convo_auth_keys_state_t *state, ngx_msec_t waited);
 static ngx_uint_t ngx_http_convo_auth_keys_is_refreshing(
     const ngx_http_convo_auth_keys_t *keys);
 static ngx_uint_t ngx_http_convo_auth_keys_is_same(
@@ -181,33 +186,34 @@ ngx_http_convo_auth_keys_set(const ngx_http_convo_auth_keys_t *keys)
 }
 
 
-ngx_uint_t
-ngx_http_convo_auth_keys_due(ngx_http_convo_auth_keys_t *keys)
+ngx_http_convo_auth_keys_advice_e
+ngx_http_convo_auth_keys_due(ngx_http_convo_auth_keys_t *keys,
+    ngx_msec_t waited)
 {
-    ngx_http_convo_auth_keys_state_t  *state;
+    ngx_http_convo_auth_keys_state_t   *state;
+    ngx_http_convo_auth_keys_advice_e   advice;
 
     if (keys->is_file) {
-        return 0;
+        return ngx_http_convo_auth_keys_nothing;
     }
 
     state = keys->state;
 
     if (state->set == NULL) {
-        if (state->is_failed
-            && ngx_current_msec - state->failed
-               < NGX_HTTP_CONVO_AUTH_RETRY_AFTER)
-        {
-            return 0;
-        }
+        advice = ngx_http_convo_auth_keys_first(state, waited);
 
-    } else if (ngx_current_msec - state->asked < keys->check) {
-        return 0;
+    } else {
+        advice = ngx_current_msec - state->asked < keys->check
+                 ? ngx_http_convo_auth_keys_nothing
+                 : ngx_http_convo_auth_keys_ask;
     }
 
-    state->asked = ngx_current_msec;
-    state->is_asked = 1;
+    if (advice == ngx_http_convo_auth_keys_ask) {
+        state->asked = ngx_current_msec;
+        state->is_asked = 1;
+    }
 
-    return 1;
+    return advice;
 }
 
 
@@ -578,6 +584,30 @@ ngx_http_convo_auth_keys_gate(ngx_http_convo_auth_gate_t *gates,
     oldest->done = 0;
 
     return oldest;
+}
+
+
+/* without keys one asks at a time, unless it takes too long */
+
+static ngx_http_convo_auth_keys_advice_e
+ngx_http_convo_auth_keys_first(const ngx_http_convo_auth_keys_state_t *state,
+    ngx_msec_t waited)
+{
+    if (state->is_failed
+        && ngx_current_msec - state->failed < NGX_HTTP_CONVO_AUTH_RETRY_AFTER)
+    {
+        return ngx_http_convo_auth_keys_nothing;
+    }
+
+    if (state->pending == 0
+        || ngx_current_msec - state->asked >= NGX_HTTP_CONVO_AUTH_FIRST_LASTS)
+    {
+        return ngx_http_convo_auth_keys_ask;
+    }
+
+    return waited < NGX_HTTP_CONVO_AUTH_FIRST_LASTS
+           ? ngx_http_convo_auth_keys_wait
+           : ngx_http_convo_auth_keys_nothing;
 }
 
 

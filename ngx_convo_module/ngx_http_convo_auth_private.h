@@ -184,6 +184,7 @@ typedef struct {
     ngx_event_t                   wait;
     ngx_uint_t                    wait_for;   /* a fetch more than these */
     ngx_msec_t                    wait_since;
+    ngx_msec_t                    wait_began; /* the first of its waits */
 } ngx_http_convo_auth_ctx_t;
 
 
@@ -407,19 +408,26 @@ ngx_http_convo_auth_keys_t *ngx_http_convo_auth_keys_bind(ngx_conf_t *cf,
 const convo_jwks_t *ngx_http_convo_auth_keys_set(
     const ngx_http_convo_auth_keys_t *keys);
 
-/* 1 when the caller shall fetch the document before it goes on, else 0. */
-ngx_uint_t ngx_http_convo_auth_keys_due(ngx_http_convo_auth_keys_t *keys);
-
-/* What to do about a kid that this process does not know. */
+/* What a request does before it goes on. */
 
 typedef enum {
     ngx_http_convo_auth_keys_nothing = 0,
     ngx_http_convo_auth_keys_wait,            /* it may be on its way */
-    ngx_http_convo_auth_keys_ask,             /* another process refreshed */
+    ngx_http_convo_auth_keys_ask,             /* the cache may answer */
     ngx_http_convo_auth_keys_refresh          /* past the cache */
 } ngx_http_convo_auth_keys_advice_e;
 
-/* waited: whether the request has waited for a fetch of this process. */
+/*
+ * Whether the document is asked for again; waited: how long, in ms, the
+ * request has waited until now.
+ */
+ngx_http_convo_auth_keys_advice_e ngx_http_convo_auth_keys_due(
+    ngx_http_convo_auth_keys_t *keys, ngx_msec_t waited);
+
+/*
+ * What to do about a kid that this process does not know.  waited: whether the
+ * request has waited for a fetch of this process.
+ */
 ngx_http_convo_auth_keys_advice_e ngx_http_convo_auth_keys_unknown(
     ngx_http_convo_auth_keys_t *keys, ngx_uint_t waited);
 

@@ -10,6 +10,7 @@ import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { startNginx } from '../node/nginx.mjs';
 import { root } from '../node/redis.mjs';
@@ -28,6 +29,7 @@ const token = (more, by = key) => idToken(by, now, { iss, aud, ...more });
 let dir;
 let pool;
 let asked = [];
+let answer = () => true;        // whether the n-th asked is answered
 let nginx;
 
 // A certificate of "localhost" by itself, as text.
@@ -44,7 +46,9 @@ function startPool() {
     cert: readFileSync(path.join(dir, 'pool.crt')),
   }, (request, response) => {
     asked.push(`${request.method} ${request.url}`);
-    response.end(JSON.stringify({ keys: [key.jwk] }));
+    if (answer(asked.length)) {
+      response.end(JSON.stringify({ keys: [key.jwk] }));
+    }
   });
   return new Promise((resolve) => pool.listen(0, '127.0.0.1', resolve));
 }
@@ -125,10 +129,44 @@ test('the keys are not for everybody to ask for', async () => {
   assert.equal((await get(token(), {}, '/cognito-keys')).status, 404);
 });
 
-test('keys of who is not trusted let nobody in', async () => {
+// Another process, which has no keys yet, and what the pool does.
+async function startAgain(trusted, answers = () => true) {
   await nginx.end();
   nginx.remove();
-  nginx = await start('stranger.crt');
+  asked = [];
+  answer = answers;
+  nginx = await start(trusted);
+}
+
+test('of a crowd before there are keys one asks, and a pool that hangs is 503',
+  async () => {
+    await startAgain('pool.crt', () => false);
+    const junk = token().replace(/[^.]*$/, 'AAAA');
+    const all = await Promise.all(Array.from({ length: 100 },
+      () => get(junk)));
+    assert.deepEqual([...new Set(all.map(({ status }) => status))], [503]);
+    assert.ok(asked.length >= 1 && asked.length < 10,
+      `the pool was asked ${asked.length} times`);
+  });
+
+test('when who asks for the first keys goes, who waits for them asks',
+  async () => {
+    await startAgain('pool.crt', (n) => n > 1);
+    const leaving = new AbortController();
+    const gone = assert.rejects(get(token(), { signal: leaving.signal }));
+    while (asked.length === 0) await sleep(10);
+    const others = Array.from({ length: 20 }, () => get(token()));
+    await sleep(100);
+    leaving.abort();
+    await gone;
+    for (const { text } of await Promise.all(others)) {
+      assert.equal(text, 'Hello, user-1\n');
+    }
+    assert.equal(asked.length, 2);
+  });
+
+test('keys of who is not trusted let nobody in', async () => {
+  await startAgain('stranger.crt');
   const { status, text } = await get(token());
   assert.equal(status, 503);
   assert.match(text, /keys_unavailable/);
