@@ -27,7 +27,7 @@ UNITS     := $(patsubst %.c,$(OUT)/%,$(TESTS))
 ASAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
              -fno-omit-frame-pointer
 # What NGINX itself does everywhere: copy nothing from NULL, read unaligned.
-NGINX_OWN := -fno-sanitize=nonnull-attribute,alignment
+NGINX_OWN := -fno-sanitize=nonnull-attribute,alignment,pointer-overflow
 
 FUZZ_SECONDS ?= 20
 LONG_FUZZ_SECONDS ?= 120
