@@ -85,7 +85,8 @@ GET /api/session
 --- response_body_like: "state":"idle"
 --- after
 like($::told, $::Out, 'done');
-is_deeply(redis('ZRANGE', '{convo}:revoked', 0, -1), ['s:user-1'], 'so');
+is_deeply([sort @{redis('ZRANGE', '{convo}:revoked', 0, -1)}],
+    ['j:one', 's:user-1'], 'so');
 
 
 
@@ -112,6 +113,20 @@ GET /api/session
 --- response_body_like: "state":"idle"
 --- after
 like($::told, $::Out, 'done');
+
+
+
+=== TEST 17: a token that was issued ahead of our clock ends as well
+--- init
+our @ahead = map { id_token(iat => int(time) + 20, sub => "user-$_",
+    origin_jti => $_ == 4 ? undef : 'five', jti => undef) } 4, 5;
+our @told = (out($ahead[0]), out($ahead[1], '{"everywhere":true}'));
+becomes(401, $_) for @ahead;
+--- request
+GET /api/session
+--- response_body_like: "state":"idle"
+--- after
+like($_, $::Out, 'done') for @::told;
 
 
 

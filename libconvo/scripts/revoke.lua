@@ -2,6 +2,10 @@
 -- from here on. Told on the channel that has the name of the key, with all
 -- there is to know, "AT_MS MEMBER".
 --
+-- All of a user until now is all until the token that asks was issued, where
+-- its issuer's clock is ahead of ours; and the sign-in of that token ends by
+-- its name as well.
+--
 -- A token that is revoked already ends nothing more, so that who has stolen one
 -- cannot keep its owner out.
 --
@@ -26,12 +30,22 @@ end
 
 expect({zset = {KEYS[1]}})
 
-redis.call('ZADD', KEYS[1], 'GT', now, member)
+local function revoke(at, what)
+    redis.call('ZADD', KEYS[1], 'GT', at, what)
+    redis.call('PUBLISH', KEYS[1], string.format('%d %s', at, what))
+end
+
+if string.sub(member, 1, 2) == 's:' then
+    revoke(math.max(now, (tonumber(ARGV[5]) or 0) * 1000), member)
+    if ARGV[4] ~= '' then
+        revoke(now, 'j:' .. ARGV[4])
+    end
+else
+    revoke(now, member)
+end
 
 if lifetime_ms > 0 then
     redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - lifetime_ms)
 end
-
-redis.call('PUBLISH', KEYS[1], string.format('%d %s', now, member))
 
 return {'ok'}

@@ -92,8 +92,24 @@ test('a token that is revoked ends nothing more', async () => {
     await pool.revoke('s:ann', { by: ['ann', 'other', iat] }), ['ok']);
   assert.deepEqual(
     await pool.revoke('j:third', { by: ['ann', 'third', iat] }), ['revoked']);
-  assert.deepEqual(await revoked(), ['j:stolen', 's:ann']);
+  assert.deepEqual(await revoked(), ['j:other', 'j:stolen', 's:ann']);
 });
+
+test('all of a user is the token that asks, too, whatever its clock says',
+  async () => {
+    const ahead = await seconds(25);
+    await pool.revoke('s:ann', { by: ['ann', '', ahead] });
+    await pool.revoke('s:bob', { by: ['bob', 'his', ahead] });
+    for (const [sub, signIn] of [['ann', ''], ['ann', 'x'], ['bob', 'his']]) {
+      const reply = await pool.as(signIn, ahead).join(sub);
+      assert.equal(reply.status, 'revoked');
+    }
+    assert.equal((await pool.as('her', ahead + 1).join('ann')).status, 'ok');
+    assert.equal((await pool.as('his', ahead + 1).join('bob')).status,
+      'revoked');
+    assert.equal(await client.zscore(pool.key('revoked'), 's:ann'),
+      String(ahead * 1000));
+  });
 
 test('pages hold all that stands there during the reading', async () => {
   const stays = Array.from({ length: 1500 }, (_, i) => `j:${i}`);
