@@ -305,7 +305,7 @@ const tokens = {
   },
   'letters of the other case': (d, r) => {
     const at = r.below(d.token.length);
-    const letter = d.token[at];
+    const letter = d.token[at] ?? '';
     d.token = d.token.slice(0, at)
       + (letter === letter.toLowerCase()
         ? letter.toUpperCase() : letter.toLowerCase())
